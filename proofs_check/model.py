@@ -1,0 +1,703 @@
+"""The words of the harness: claims, instances, outcomes, records and verdicts as frozen dataclasses.
+
+Nothing here runs a claim.  Every definition is checked when it is made, so that a catalogue with a hole in it cannot be imported.
+
+How the modules meet
+--------------------
+``measuring`` turns trials into one :class:`BlockRecord` per part and block (it evaluates the bound, compares, climbs the precision ladder).
+``rules`` turns committed records into statements; the engine uses exactly this much of it::
+
+    rules.DECIDABLE                        frozenset of kinds that can be decided
+    rules.new_state(claim, tier, parts)    -> state; ``parts`` is a tuple of Part, weights sum to at most 1 (a mutant may run on fewer parts)
+    rules.update(state, record)            committed records only, block-major (block b of every part, then b + 1); stream 2: slack only
+    rules.frozen(state, part)              -> bool: the part needs no further block (its acceptance threshold is crossed)
+    rules.decision(state)                  -> Status or None; asked after every completed round, the first answer stops the claim
+    rules.finish(state, exhausted)         -> (Status, reason, tuple[Evidence, ...]); ``exhausted`` is true when the budget was spent
+    rules.log_wealth(claim, tier, x, b, instance)  -> (R side, A side), 16 numbers each, for kinds that bet
+
+``floats`` does the rounding arithmetic::
+
+    floats.tolerance(budget, instance, outcome, unit=2**-53)  -> float (or array): gamma_k * cond * scale
+    floats.climb({"float32": r, "float64": r, "longdouble": r}) -> Climb(verdict "refuted" | "budget" | "unclear", slope)
+
+A part's state is a function of the prefix of its records, so that a verdict never depends on the number of workers.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+
+Num = float | int | Fraction
+Kind = Literal["inequality", "tail", "expectation", "rate", "lower", "order", "identity", "soundness", "completeness", "witness"]
+Status = Literal["VERIFIED", "SURVIVED", "INCONCLUSIVE", "UNAVAILABLE", "ERROR", "REFUTED"]
+Tier = Literal["quick", "full", "nightly"]
+Sense = Literal["<=", ">=", "=="]
+Role = Literal["typical", "adversarial", "enumeration", "real"]
+Where = Literal["bound", "impl", "env"]
+MutantStatus = Literal["killed", "survived", "equivalent", "error", "not run"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+TIERS: tuple[Tier, ...] = get_args(Tier)
+STATUSES: tuple[Status, ...] = get_args(Status)  # from best to worst: a claim is as good as its worst part
+DETERMINISTIC: frozenset[str] = frozenset({"inequality", "identity", "witness"})
+LEVELLED: frozenset[str] = frozenset({"tail", "soundness", "completeness"})
+STREAMS = {"search": 0, "confirm": 1, "slack": 2, "shrink": 3, "build": 4}
+SCHEMA = 1
+BETS = 16
+SLACK_BINS = 64
+
+_ID = re.compile(r"[A-Z]{2,6}-[0-9]{2}[a-z]{0,2}")
+_RESERVED = ("LP", "HS", "MB", "LS", "MT", "DL")
+
+
+class ClaimDefinitionError(ValueError):
+    """A claim, or a piece of one, is defined in a way that could not be trusted."""
+
+
+class MissingDataError(LookupError):
+    """A data set that a claim needs is not installed; the message names the extra that brings it."""
+
+
+def worst(statuses: "Iterator[Status] | tuple[Status, ...] | list[Status]") -> Status:
+    """Return the worst of several statuses (``VERIFIED`` for none at all).
+
+    Examples
+    --------
+    >>> worst(["VERIFIED", "INCONCLUSIVE", "SURVIVED"])
+    'INCONCLUSIVE'
+    """
+    return max(statuses, key=STATUSES.index, default="VERIFIED")
+
+
+def _require(condition: bool, what: str, remedy: str) -> None:
+    if not condition:
+        raise ClaimDefinitionError(f"{what}; {remedy}")
+
+
+def _one_of(value: str, options: tuple[str, ...], name: str) -> None:
+    _require(value in options, f"{name}={value!r} is not one of {', '.join(map(repr, options))}", f"choose one of these for {name}")
+
+
+class ReadOnly(dict[str, Any]):
+    """A dictionary that cannot be changed after it was made (and, unlike ``MappingProxyType``, can be sent to a worker process)."""
+
+    def _refuse(self, *args: object, **kwargs: object) -> Any:
+        raise TypeError("this mapping is read-only; build a new one")
+
+    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return (ReadOnly, (dict(self),))
+
+
+def _freeze_arrays(values: Mapping[str, Any]) -> ReadOnly:
+    """Copy a mapping and replace its arrays by read-only views, so that no trial can change what the next one sees."""
+    frozen: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, np.ndarray):
+            value = value.view()
+            value.flags.writeable = False
+        frozen[key] = value
+    return ReadOnly(frozen)
+
+
+# ---------------------------------------------------------------------------------------------------------------- the statement
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a statement comes from; ``recalled`` marks a reference quoted from memory, ``proof`` is needed for what was derived here."""
+
+    origin: Literal["paper", "derived", "folklore"]
+    reference: str = ""
+    recalled: bool = False
+    proof: str = ""
+
+    def __post_init__(self) -> None:
+        _one_of(self.origin, ("paper", "derived", "folklore"), "origin")
+        _require(
+            self.origin != "derived" or bool(self.proof.strip()),
+            "a derived statement has no proof",
+            "say in `proof` where it is written down",
+        )
+        _require(self.origin != "paper" or bool(self.reference.strip()), "a paper source has no reference", "give `reference`")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The formula under test: a pure function of keyword parameters, shared with the estimator and the figures.
+
+    ``fn`` sees the instance's ``params``, the level ``delta`` and ``frozen`` constants, nothing else, and is evaluated before the trial.
+    """
+
+    fn: Callable[..., Any]
+    params: tuple[str, ...]
+    sense: Sense = "<="
+    tex: str = ""
+    exact: Callable[..., Any] | None = None
+    frozen: Mapping[str, Num] = field(default_factory=ReadOnly)
+    attribute: str | None = None
+    figures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(callable(self.fn), f"bound {self.fn!r} is not a function", "pass a pure function of keyword parameters")
+        _one_of(self.sense, ("<=", ">=", "=="), "sense")
+        object.__setattr__(self, "frozen", ReadOnly(self.frozen))
+
+    def value(self, params: Mapping[str, Any], level: float | None = None) -> Any:
+        """Evaluate the formula on the parameters it names (``delta`` is the level)."""
+        known: dict[str, Any] = {**params, **self.frozen}
+        if level is not None:
+            known["delta"] = level
+        missing = [name for name in self.params if name not in known]
+        _require(not missing, f"the bound asks for {missing}, which the instance's params do not hold", "add them to Instance.params")
+        return self.fn(**{name: known[name] for name in self.params})
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceKey:
+    """Which problem: family name and position in its grid."""
+
+    family: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One concrete problem. ``params`` is all that the bound may see; ``data`` is for the algorithm; ``env`` is an interactive environment.
+
+    ``inst.n`` is short for ``inst.params["n"]`` or ``inst.data["n"]``; arrays are read-only views.
+
+    Examples
+    --------
+    >>> inst = Instance({"n": 3}, {"x": np.ones(3)})
+    >>> inst.n, float(inst.x.sum())
+    (3, 3.0)
+    """
+
+    params: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=ReadOnly)
+    env: Any = None
+    key: InstanceKey | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", _freeze_arrays(self.params))
+        object.__setattr__(self, "data", _freeze_arrays(self.data))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("params", "data"):
+            raise AttributeError(name)
+        if name in self.params:
+            return self.params[name]
+        if name in self.data:
+            return self.data[name]
+        hint = " (the level is shared by all trials; define the claim with delta_in_algorithm=True)" if name == "delta" else ""
+        raise AttributeError(f"the instance has no {name!r}; params: {sorted(self.params)}, data: {sorted(self.data)}{hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A certified bracket ``[lo, hi]`` of a quantity that cannot be computed; wrong with probability at most ``miss``."""
+
+    lo: Num
+    hi: Num
+    certificate: str
+    miss: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(bool(self.certificate.strip()), "an interval has no certificate", "say what proves the bracket")
+        if not self.lo <= self.hi:
+            raise ValueError(f"inverted or undefined interval [{self.lo}, {self.hi}] from {self.certificate!r}: lo must not exceed hi")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one trial measured. ``reference`` is the other side of an identity where it comes from an independent computation."""
+
+    value: Any
+    reference: Any = None
+    claimed: Interval | None = None
+    accepted: bool | None = None
+    cond: float = 1.0
+    ops: int = 0
+    aux: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+# -------------------------------------------------------------------------------------------------------------- where it is tried
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef:
+    """A data set named by an import path, so that the harness imports nobody.
+
+    ``DatasetRef("flights", "experiments.data:load", extra="data")`` calls ``experiments.data.load("flights")``.
+    """
+
+    name: str
+    loader: str
+    extra: str = ""
+    sha256: str = ""
+    rows: int = 0
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.loader.count(":") == 1,
+            f"loader {self.loader!r} is not of the form 'package.module:function'",
+            "name the loader by import path",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """How an adversary moves: ``decode(vector, params) -> Instance`` from ``dimension(params)`` real numbers, smallest sizes first."""
+
+    dimension: Callable[[Mapping[str, Any]], int]
+    decode: Callable[[np.ndarray, Mapping[str, Any]], Instance]
+    start: tuple[tuple[float, ...], ...] = ()
+    step: float = 1.0
+
+
+def grid_instance(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    """Build an instance that is nothing but its grid point (the default of families written as lists of dictionaries)."""
+    return Instance(point)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A parametrised generator: ``build(rng, point) -> Instance`` for every point of ``grid``.
+
+    ``draw="trial"`` builds a fresh instance for every trial (the default of deterministic kinds), ``"part"`` one instance for all trials
+    of a part.  With ``dataset`` the loaded object is ``point["dataset"]``.
+    """
+
+    name: str
+    build: Callable[[np.random.Generator, Mapping[str, Any]], Instance] = grid_instance
+    grid: tuple[Mapping[str, Any], ...] = (ReadOnly(),)
+    role: Role = "typical"
+    weight: float = 1.0
+    draw: Literal["trial", "part"] | None = None
+    search: SearchSpace | None = None
+    dataset: DatasetRef | None = None
+
+    def __post_init__(self) -> None:
+        _one_of(self.role, get_args(Role), "role")
+        _require(bool(re.fullmatch(r"[\w.+-]+", self.name)), f"family name {self.name!r} is not one word", "use letters, digits, _ . + -")
+        _require(self.weight > 0, f"family {self.name!r} has weight {self.weight}", "weights are positive")
+        _require(len(self.grid) > 0, f"family {self.name!r} has an empty grid", "list at least one point (an empty mapping will do)")
+        object.__setattr__(self, "grid", tuple(_freeze_arrays(point) for point in self.grid))
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An implementation under test; a cheater has ``expected="refuted"`` and stands outside the claim's own verdict."""
+
+    name: str
+    impl: Mapping[str, Any]
+    expected: Literal["pass", "refuted"] = "pass"
+
+    def __post_init__(self) -> None:
+        _one_of(self.expected, ("pass", "refuted"), "expected")
+        object.__setattr__(self, "impl", ReadOnly(self.impl))
+
+
+# ------------------------------------------------------------------------------------------------------------------- how it is judged
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """By how much a statement must be false before accepting it counts as an error: odds ratio, ratio or additive."""
+
+    kind: Literal["odds", "ratio", "add"]
+    size: float
+    why: str
+
+    def __post_init__(self) -> None:
+        _one_of(self.kind, ("odds", "ratio", "add"), "margin kind")
+        _require(bool(self.why.strip()), "a margin has no reason", "say in `why` what the size means")
+        _require(
+            self.size > (0 if self.kind == "add" else 1),
+            f"margin {self.kind} {self.size} is empty",
+            "ratios exceed 1, additive margins exceed 0",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FloatBudget:
+    """A tolerance with a reason: ``gamma_k * cond * scale`` for ``k`` roundings.
+
+    Each of the three is a number or a function ``(instance, outcome) -> number``.
+    """
+
+    k: int | Callable[[Instance, Outcome], Any]
+    cond: float | Callable[[Instance, Outcome], Any] = 1.0
+    scale: float | Callable[[Instance, Outcome], Any] = 1.0
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.why.strip()), "a float budget has no reason", "count the operations in `why`")
+        for name in ("k", "cond", "scale"):
+            value = getattr(self, name)
+            _require(
+                callable(value) or value > 0,
+                f"float budget {name}={value!r}",
+                "give a positive number or a function of (instance, outcome)",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Error probabilities, margin, levels and float budget of a claim."""
+
+    name: str
+    alpha_R: float = 1e-6
+    alpha_A: float = 1e-3
+    margin: Margin | None = None
+    levels: tuple[float, ...] = ()
+    budget: FloatBudget | None = None
+    delta_in_algorithm: bool = False
+    envelope: tuple[float, float] | None = None  # [lo, hi] of a mean's summands
+
+    def __post_init__(self) -> None:
+        for name in ("alpha_R", "alpha_A"):
+            value = getattr(self, name)
+            _require(0 < value < 1, f"{name}={value}", "error probabilities lie strictly between 0 and 1")
+        _require(all(0 < level < 1 for level in self.levels), f"levels={self.levels}", "levels lie strictly between 0 and 1")
+        _require(len(set(self.levels)) == len(self.levels), f"levels={self.levels} repeat", "list each level once")
+        _require(
+            self.budget is None or isinstance(self.budget, FloatBudget),
+            f"budget={self.budget!r} is a bare tolerance",
+            "pass FloatBudget(k, cond, scale, why)",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a tier may spend on one part: trials in blocks, search evaluations, and the wall limit of one block (not a budget, a fuse)."""
+
+    trials: int
+    block: int = 64
+    search_evals: int = 0
+    sizes: tuple[int, ...] = ()
+    slack_trials: int = 0
+    seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        _require(self.block >= 1 and self.trials >= 1, f"trials={self.trials}, block={self.block}", "both are at least 1")
+        _require(self.trials % self.block == 0, f"trials={self.trials} is no multiple of block={self.block}", "caps are whole blocks")
+        _require(
+            self.slack_trials % self.block == 0, f"slack_trials={self.slack_trials} is no multiple of block={self.block}", "whole blocks"
+        )
+        _require(self.seconds > 0, f"seconds={self.seconds}", "the wall limit of a block is positive")
+
+
+@dataclass(frozen=True, slots=True)
+class EquivalentProof:
+    """Why a mutant cannot be told from the original; it is run all the same and must not be refuted."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        _require(bool(self.text.strip()), "an equivalence has no proof", "write it in `text`")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A plausible mistake that must be caught.
+
+    ``make`` turns the original into the wrong one: ``fn -> fn`` for ``where="bound"``, ``instance -> instance`` for ``"env"`` and, for
+    ``"impl"``, either ``mapping -> mapping`` or a mapping ``{name: function -> function}``.  ``killers`` are claim ids (when empty: the
+    owner, then its companions); ``part`` is a glob over part labels: the quick tier runs the mutant there only.
+    """
+
+    id: str
+    where: Where
+    make: Callable[[Any], Any] | Mapping[str, Callable[[Any], Any]]
+    why: str
+    killers: tuple[str, ...] = ()
+    part: str | None = None
+    quick: bool = True
+    may_raise: bool = False
+    equivalent: EquivalentProof | None = None
+
+    def __post_init__(self) -> None:
+        _one_of(self.where, get_args(Where), "where")
+        _require(bool(re.fullmatch(r"[\w.+-]+", self.id)), f"mutant id {self.id!r} is not one word", "use letters, digits, _ . + -")
+        _require(bool(self.why.strip()), f"mutant {self.id!r} has no reason", "say in `why` which mistake it stands for")
+        shape = callable(self.make) or (self.where == "impl" and isinstance(self.make, Mapping))
+        _require(shape, f"mutant {self.id!r}: make={self.make!r}", "pass a function (or, for impl, a mapping of functions)")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement that the harness tries to break."""
+
+    id: str
+    kind: Kind
+    title: str
+    plain: str
+    source: Source
+    measure: Callable[..., Any]
+    families: tuple[Family, ...]
+    subjects: tuple[Subject, ...]
+    rule: Rule
+    mutants: tuple[Mutant, ...]
+    tiers: Mapping[Tier, Budget]
+    bound: Bound | None = None
+    tex: str = ""
+    version: int = 1
+    requires: Callable[[Instance, Outcome], bool] | None = None
+    ladder: Callable[..., Any] | None = (
+        None  # (instance, rng, impl, dtype) -> residual, when the trial can be repeated in another precision
+    )
+    companions: tuple[str, ...] = ()
+    tight: float | None = None
+    decided_in: Tier = "quick"
+    blind_to: tuple[str, ...] = ()
+    topic: str = ""  # "system/topic", filled in by the catalogue
+
+    def __post_init__(self) -> None:
+        _require(bool(_ID.fullmatch(self.id)), f"claim id {self.id!r}", "ids look like MB-18 or LP-06a")
+        try:
+            self._check()
+        except ClaimDefinitionError as error:
+            raise ClaimDefinitionError(f"{self.id}: {error}") from None
+
+    def _check(self) -> None:
+        _one_of(self.kind, KINDS, "kind")
+        _one_of(self.decided_in, TIERS, "decided_in")
+        _require(bool(self.plain.strip()), "no plain statement", "say in `plain` what is claimed")
+        _require(len(self.families) > 0 and len(self.subjects) > 0, "no family or no subject", "list at least one of each")
+        _require(len(self.mutants) > 0, "no mutant", "a check that nothing can fail proves nothing: declare a plausible mistake")
+        for name, items in (("family", self.families), ("subject", self.subjects)):
+            names = [item.name for item in items]
+            _require(len(set(names)) == len(names), f"{name} names repeat: {names}", "names are unique within a claim")
+        ids = [mutant.id for mutant in self.mutants]
+        _require(len(set(ids)) == len(ids), f"mutant ids repeat: {ids}", "ids are unique within a claim")
+        _require(set(self.tiers) == set(TIERS), f"budgets for {sorted(self.tiers)}", "give one Budget per tier")
+        _require(self.kind not in LEVELLED or bool(self.rule.levels), f"{self.kind} claim without levels", "list the deltas")
+        _require(
+            self.kind in ("identity", "witness") or self.bound is not None or self.kind in ("soundness", "rate", "order", "completeness"),
+            f"{self.kind} claim without bound",
+            "pass the formula under test",
+        )
+        _require(
+            self.kind != "identity" or self.rule.budget is not None,
+            "identity without float budget",
+            "pass FloatBudget(k, cond, scale, why)",
+        )
+        adversarial = any(family.role == "adversarial" or family.search for family in self.families)
+        _require(self.tight is None or adversarial, "`tight` without adversary", "add an adversarial family")
+        _require(self.bound is not None or all(m.where != "bound" for m in self.mutants), "bound mutant without bound", "use where='impl'")
+        self._check_parameters()
+        labels = [part.label for part in self.parts()]
+        for mutant in self.mutants:
+            _require(
+                mutant.part is None or any(_glob(mutant.part, label) for label in labels),
+                f"mutant {mutant.id!r}: no part matches {mutant.part!r}",
+                f"parts: {labels[:6]}",
+            )
+
+    def _check_parameters(self) -> None:
+        if self.bound is None:
+            return
+        given = set(self.bound.frozen) | ({"delta"} if self.rule.levels else set())
+        for family in self.families:
+            if family.build is not grid_instance:
+                continue  # what a generator provides is known only when it runs; Bound.value names what is missing
+            for point in family.grid:
+                missing = [name for name in self.bound.params if name not in given and name not in point]
+                _require(not missing, f"bound parameter {missing} is not in params of family {family.name!r}", "add it to the grid points")
+
+    def parts(self) -> "tuple[Part, ...]":
+        """List the parts in their fixed order: subject, family, grid point, level; weights of non-cheating subjects sum to 1."""
+        honest = sum(subject.expected == "pass" for subject in self.subjects)
+        total = sum(family.weight for family in self.families)
+        levels: tuple[float | None, ...] = self.rule.levels or (None,)
+        found: list[Part] = []
+        for subject in self.subjects:
+            for family in self.families:
+                share = family.weight / total / len(family.grid) / len(levels)
+                weight = share / honest if subject.expected == "pass" else share
+                for index, point in enumerate(family.grid):
+                    for level in levels:
+                        label = _label(subject.name if len(self.subjects) > 1 else "", family.name, point, level)
+                        found.append(Part(len(found), subject.name, family.name, index, level, weight, label))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One (subject, family, instance, level) of a claim; ``weight`` is its share of the mixture that refutes."""
+
+    index: int
+    subject: str
+    family: str
+    instance: int
+    level: float | None
+    weight: float
+    label: str
+
+
+def _glob(pattern: str, label: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(label, pattern)
+
+
+def _label(subject: str, family: str, point: Mapping[str, Any], level: float | None) -> str:
+    inside = ",".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items() if np.ndim(value) == 0
+    )
+    text = f"{family}({inside})" + ("" if level is None else f"@{level:g}")
+    return f"{subject}:{text}" if subject else text
+
+
+# --------------------------------------------------------------------------------------------------------------- what was observed
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRecord:
+    """One finished block: the unit of work, of storage and of evidence.
+
+    ``k_lo <= failures <= k_hi`` (brackets make them differ).  For deterministic kinds ``k_lo`` counts violations that survived the recheck,
+    ``k_hi`` adds those that the recheck left open (``unclear``) or blamed on the budget (``over_budget``).
+    """
+
+    fingerprint: str
+    claim: str
+    mutant: str
+    subject: str
+    family: str
+    instance: int
+    level: float | None
+    stream: int
+    block: int
+    n: int = 0
+    k_lo: int = 0
+    k_hi: int = 0
+    void: int = 0
+    accepts: int = 0
+    over_budget: int = 0
+    unclear: int = 0
+    log_wealth_R: tuple[float, ...] = ()
+    log_wealth_A: tuple[float, ...] = ()
+    slack_min: float | None = None
+    slack_max: float | None = None
+    slack_hist: tuple[int, ...] = ()
+    argmax_trial: int = -1
+    values: tuple[float, ...] = ()
+    ladder_slope: float | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    schema: int = SCHEMA
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int, float | None, int, int]:
+        """The identity of the unit of work."""
+        return (self.claim, self.mutant, self.subject, self.family, self.instance, self.level, self.stream, self.block)
+
+    def content(self) -> "BlockRecord":
+        """Return the record without its time: what must be equal whenever the block is run again."""
+        return replace(self, seconds=0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dictionary in field order."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """Measured/bound (bound/measured for lower bounds): 1 is tight, above 1 violated, .2 is five times loose."""
+
+    worst: float
+    median: float
+    best: float
+    searched: bool = False
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about one part."""
+
+    part: Part
+    status: Status
+    n: int = 0
+    k_lo: int = 0
+    k_hi: int = 0
+    void: int = 0
+    ln_R: float | None = None
+    ln_A: float | None = None
+    interval: tuple[float, float] | None = None  # confidence sequence of the failure probability (or mean)
+    slack: Slack | None = None
+    guards: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    path: tuple[tuple[int, float, float], ...] = ()  # (n, ln R, ln A) at the looks, for the report
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """A stored violation, re-checked and replayable: arrays and numbers as exact hex floats in ``path``."""
+
+    id: str
+    claim: str
+    mutant: str
+    part: str
+    measured: float
+    bound: float
+    slack: float
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class MutantResult:
+    """Whether the harness noticed this mistake, and which claim did."""
+
+    id: str
+    claim: str
+    where: Where
+    status: MutantStatus
+    why: str
+    killer: str = ""
+    n: int = 0
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer about one claim, with everything that supports it."""
+
+    claim: str
+    status: Status
+    reason: str = ""
+    parts: tuple[Evidence, ...] = ()
+    counterexamples: tuple[Counterexample, ...] = ()
+    mutants: tuple[MutantResult, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    tier: Tier = "quick"
+    n: int = 0
+    seconds: float = 0.0
+    expected: bool = True  # false for an INCONCLUSIVE or ERROR that the claim's declared tier should have avoided
+
+    @property
+    def slack(self) -> Slack | None:
+        """The worst slack over the parts (None where nothing was measured)."""
+        return max((e.slack for e in self.parts if e.slack is not None), key=lambda s: s.worst, default=None)
+
+
+def as_outcome(value: Any) -> Outcome:
+    """Wrap what ``measure`` returned: numbers, arrays and intervals become an :class:`Outcome`."""
+    return value if isinstance(value, Outcome) else Outcome(value)
+
+
+def as_source(source: "Source | str") -> Source:
+    """Turn the shorthand ``"folklore"`` into a :class:`Source`."""
+    return source if isinstance(source, Source) else Source(cast(Any, source))
