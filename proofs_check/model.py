@@ -8,7 +8,7 @@ How the modules meet
 ``rules`` turns committed records into statements; the engine uses exactly this much of it::
 
     rules.DECIDABLE                        frozenset of kinds that can be decided
-    rules.new_state(claim, tier, parts)    -> state; ``parts`` is a tuple of Part, weights sum to at most 1 (a mutant may run on fewer parts)
+    rules.new_state(claim, tier, parts)    -> state; ``parts``: tuple of Part, weights sum to at most 1 (a mutant may run on fewer)
     rules.update(state, record)            committed records only, block-major (block b of every part, then b + 1); stream 2: slack only
     rules.frozen(state, part)              -> bool: the part needs no further block (its acceptance threshold is crossed)
     rules.decision(state)                  -> Status or None; asked after every completed round, the first answer stops the claim
@@ -18,7 +18,7 @@ How the modules meet
 ``floats`` does the rounding arithmetic::
 
     floats.tolerance(budget, instance, outcome, unit=2**-53)  -> float (or array): gamma_k * cond * scale
-    floats.climb({"float32": r, "float64": r, "longdouble": r}) -> Climb(verdict "refuted" | "budget" | "unclear", slope)
+    floats.climb(residual, levels)  -> Ladder(conclusion "rounding" | "false" | "unclear", exponent); ``residual(level)`` repeats a trial
 
 A part's state is a function of the prefix of its records, so that a verdict never depends on the number of workers.
 """
