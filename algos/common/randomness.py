@@ -1,7 +1,6 @@
 """Random numbers that depend on a key and an index, never on blocks, order or workers."""
 
 import hashlib
-import numbers
 
 import numpy as np
 from numpy.random import Generator, Philox, RandomState, SeedSequence
@@ -47,7 +46,7 @@ def as_generator(random_state: RandomStateLike) -> Generator:
         return np.random.default_rng(random_state.randint(0, _WORD, size=4, dtype=np.uint32))
     if random_state is None or isinstance(random_state, SeedSequence):
         return np.random.default_rng(random_state)
-    if isinstance(random_state, numbers.Integral):
+    if isinstance(random_state, int | np.integer):
         if random_state < 0:
             raise ValueError(f"random_state={random_state} is negative; give a non-negative integer")
         return np.random.default_rng(int(random_state))

@@ -7,11 +7,32 @@ from typing import Any, TypeVar
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["canonical_array", "check_finite_rows", "check_option", "check_range"]
+__all__ = ["canonical_array", "check_finite_rows", "check_option", "check_range", "is_sparse"]
 
 T = TypeVar("T")
 
 _SCAN_ROWS = 2**14  # rows looked at together when searching for NaN: small enough to stay far below the data's own size
+
+
+def is_sparse(X: Any) -> bool:
+    """Return whether ``X`` is a scipy sparse matrix or array.
+
+    Parameters
+    ----------
+    X : object
+        Anything.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from algos.common.validation import is_sparse
+    >>> is_sparse([[0.0]])
+    False
+    """
+    return bool(sp.issparse(X))
 
 
 def canonical_array(X: Any, *, name: str = "X", sparse: bool = False, min_rows: int = 1, check_finite: bool = True) -> Any:
@@ -49,12 +70,12 @@ def canonical_array(X: Any, *, name: str = "X", sparse: bool = False, min_rows: 
     >>> canonical_array([[1, 2], [3, 4]]).dtype
     dtype('float64')
     """
-    table = _canonical_sparse(X, name, sparse) if sp.issparse(X) else _canonical_dense(X, name)
+    table = _canonical_sparse(X, name, sparse) if is_sparse(X) else _canonical_dense(X, name)
     n, d = table.shape
     if n < min_rows or d < 1:
         raise ValueError(f"{name} has shape {(n, d)}; at least {min_rows} row(s) and 1 column are needed")
     if check_finite:
-        check_finite_rows(table.data.reshape(-1, 1) if sp.issparse(table) else table, name=name)
+        check_finite_rows(table.data.reshape(-1, 1) if is_sparse(table) else table, name=name)
     return table
 
 
@@ -76,15 +97,15 @@ def _is_canonical(array: np.ndarray) -> bool:
     return array.flags.c_contiguous and array.flags.aligned and array.dtype in (np.float64, np.float32) and array.dtype.isnative
 
 
-def _canonical_sparse(X: Any, name: str, accepted: bool) -> sp.csr_array:
+def _canonical_sparse(X: Any, name: str, accepted: bool) -> Any:
     if not accepted:
         raise TypeError(f"{name} is sparse, which is not supported here; convert it with {name}.toarray()")
-    csr = sp.csr_array(X)
+    csr: Any = sp.csr_array(X)
     if csr.ndim != 2:
         raise ValueError(f"{name} has {csr.ndim} dimension(s), 2 are expected")
     data = csr.data.astype(_real_dtype(csr.dtype, name), copy=False)
     indices, indptr = csr.indices.astype(np.int64, copy=False), csr.indptr.astype(np.int64, copy=False)
-    canonical = sp.csr_array((data, indices, indptr), shape=csr.shape, copy=False)
+    canonical: Any = sp.csr_array((data, indices, indptr), shape=csr.shape, copy=False)
     if not canonical.has_canonical_format:
         canonical = canonical.copy()  # the caller's arrays must not be reordered
         canonical.sum_duplicates()
