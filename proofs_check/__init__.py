@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proofs_check.catalogue import Catalogue as Catalogue
     from proofs_check.catalogue import load_catalogue as load_catalogue
-    from proofs_check.engine import RunResult as RunResult
     from proofs_check.engine import check as check
     from proofs_check.engine import run as run
     from proofs_check.instances import replay as replay
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from proofs_check.model import Outcome as Outcome
     from proofs_check.model import Part as Part
     from proofs_check.model import Rule as Rule
+    from proofs_check.model import RunResult as RunResult
     from proofs_check.model import SearchSpace as SearchSpace
     from proofs_check.model import Slack as Slack
     from proofs_check.model import Source as Source
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "proofs_check.catalogue": ("Catalogue", "load_catalogue"),
-    "proofs_check.engine": ("RunResult", "check", "run"),
+    "proofs_check.engine": ("check", "run"),
     "proofs_check.records": ("load_records",),
     "proofs_check.instances": ("replay",),
     "proofs_check.model": (
@@ -71,6 +71,7 @@ _HOMES = {
         "Outcome",
         "Part",
         "Rule",
+        "RunResult",
         "SearchSpace",
         "Slack",
         "Source",

@@ -18,37 +18,60 @@ How the modules meet
 ``floats`` does the rounding arithmetic::
 
     floats.tolerance(budget, instance, outcome, unit=2**-53)  -> float (or array): gamma_k * cond * scale
-    floats.climb(residual, levels)  -> Ladder(conclusion "rounding" | "false" | "unclear", exponent); ``residual(level)`` repeats a trial
+    floats.climb(residual, levels)  -> Climb(verdict "refuted" | "budget" | "unclear", slope); ``residual(level)`` repeats a trial
+                                       (or a mapping from level to residual)
 
 A part's state is a function of the prefix of its records, so that a verdict never depends on the number of workers.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
+from proofs_check.evidence import (
+    BETS,
+    SCHEMA,
+    SLACK_BINS,
+    STATUSES,
+    TIERS,
+    BlockRecord,
+    Counterexample,
+    Evidence,
+    MutantResult,
+    MutantStatus,
+    Part,
+    RunResult,
+    Slack,
+    Status,
+    Tier,
+    Verdict,
+    Where,
+    worst,
+)
+
+# fmt: off
+__all__ = [
+    "BETS", "DETERMINISTIC", "KINDS", "LEVELLED", "SCHEMA", "SLACK_BINS", "STATUSES", "STREAMS", "TIERS", "BlockRecord", "Bound",
+    "Budget", "Claim", "ClaimDefinitionError", "Counterexample", "DatasetRef", "EquivalentProof", "Evidence", "Family", "FloatBudget",
+    "Instance", "InstanceKey", "Interval", "Kind", "Margin", "MissingDataError", "Mutant", "MutantResult", "MutantStatus", "Num",
+    "Outcome", "Part", "ReadOnly", "Role", "Rule", "RunResult", "SearchSpace", "Sense", "Slack", "Source", "Status", "Subject", "Tier",
+    "Verdict", "Where", "as_outcome", "as_source", "grid_instance", "worst",
+]
+# fmt: on
+
 Num = float | int | Fraction
 Kind = Literal["inequality", "tail", "expectation", "rate", "lower", "order", "identity", "soundness", "completeness", "witness"]
-Status = Literal["VERIFIED", "SURVIVED", "INCONCLUSIVE", "UNAVAILABLE", "ERROR", "REFUTED"]
-Tier = Literal["quick", "full", "nightly"]
 Sense = Literal["<=", ">=", "=="]
 Role = Literal["typical", "adversarial", "enumeration", "real"]
-Where = Literal["bound", "impl", "env"]
-MutantStatus = Literal["killed", "survived", "equivalent", "error", "not run"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-TIERS: tuple[Tier, ...] = get_args(Tier)
-STATUSES: tuple[Status, ...] = get_args(Status)  # from best to worst: a claim is as good as its worst part
 DETERMINISTIC: frozenset[str] = frozenset({"inequality", "identity", "witness"})
 LEVELLED: frozenset[str] = frozenset({"tail", "soundness", "completeness"})
 STREAMS = {"search": 0, "confirm": 1, "slack": 2, "shrink": 3, "build": 4}
-SCHEMA = 1
-BETS = 16
-SLACK_BINS = 64
 
 _ID = re.compile(r"[A-Z]{2,6}-[0-9]{2}[a-z]{0,2}")
 _RESERVED = ("LP", "HS", "MB", "LS", "MT", "DL")
@@ -60,17 +83,6 @@ class ClaimDefinitionError(ValueError):
 
 class MissingDataError(LookupError):
     """A data set that a claim needs is not installed; the message names the extra that brings it."""
-
-
-def worst(statuses: "Iterator[Status] | tuple[Status, ...] | list[Status]") -> Status:
-    """Return the worst of several statuses (``VERIFIED`` for none at all).
-
-    Examples
-    --------
-    >>> worst(["VERIFIED", "INCONCLUSIVE", "SURVIVED"])
-    'INCONCLUSIVE'
-    """
-    return max(statuses, key=STATUSES.index, default="VERIFIED")
 
 
 def _require(condition: bool, what: str, remedy: str) -> None:
@@ -514,7 +526,7 @@ class Claim:
                 missing = [name for name in self.bound.params if name not in given and name not in point]
                 _require(not missing, f"bound parameter {missing} is not in params of family {family.name!r}", "add it to the grid points")
 
-    def parts(self) -> "tuple[Part, ...]":
+    def parts(self) -> tuple[Part, ...]:
         """List the parts in their fixed order: subject, family, grid point, level; weights of non-cheating subjects sum to 1."""
         honest = sum(subject.expected == "pass" for subject in self.subjects)
         total = sum(family.weight for family in self.families)
@@ -531,19 +543,6 @@ class Claim:
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One (subject, family, instance, level) of a claim; ``weight`` is its share of the mixture that refutes."""
-
-    index: int
-    subject: str
-    family: str
-    instance: int
-    level: float | None
-    weight: float
-    label: str
-
-
 def _glob(pattern: str, label: str) -> bool:
     from fnmatch import fnmatchcase
 
@@ -556,141 +555,6 @@ def _label(subject: str, family: str, point: Mapping[str, Any], level: float | N
     )
     text = f"{family}({inside})" + ("" if level is None else f"@{level:g}")
     return f"{subject}:{text}" if subject else text
-
-
-# --------------------------------------------------------------------------------------------------------------- what was observed
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRecord:
-    """One finished block: the unit of work, of storage and of evidence.
-
-    ``k_lo <= failures <= k_hi`` (brackets make them differ).  For deterministic kinds ``k_lo`` counts violations that survived the recheck,
-    ``k_hi`` adds those that the recheck left open (``unclear``) or blamed on the budget (``over_budget``).
-    """
-
-    fingerprint: str
-    claim: str
-    mutant: str
-    subject: str
-    family: str
-    instance: int
-    level: float | None
-    stream: int
-    block: int
-    n: int = 0
-    k_lo: int = 0
-    k_hi: int = 0
-    void: int = 0
-    accepts: int = 0
-    over_budget: int = 0
-    unclear: int = 0
-    log_wealth_R: tuple[float, ...] = ()
-    log_wealth_A: tuple[float, ...] = ()
-    slack_min: float | None = None
-    slack_max: float | None = None
-    slack_hist: tuple[int, ...] = ()
-    argmax_trial: int = -1
-    values: tuple[float, ...] = ()
-    ladder_slope: float | None = None
-    seconds: float = 0.0
-    error: str | None = None
-    schema: int = SCHEMA
-
-    @property
-    def key(self) -> tuple[str, str, str, str, int, float | None, int, int]:
-        """The identity of the unit of work."""
-        return (self.claim, self.mutant, self.subject, self.family, self.instance, self.level, self.stream, self.block)
-
-    def content(self) -> "BlockRecord":
-        """Return the record without its time: what must be equal whenever the block is run again."""
-        return replace(self, seconds=0.0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary in field order."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class Slack:
-    """Measured/bound (bound/measured for lower bounds): 1 is tight, above 1 violated, .2 is five times loose."""
-
-    worst: float
-    median: float
-    best: float
-    searched: bool = False
-    interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known about one part."""
-
-    part: Part
-    status: Status
-    n: int = 0
-    k_lo: int = 0
-    k_hi: int = 0
-    void: int = 0
-    ln_R: float | None = None
-    ln_A: float | None = None
-    interval: tuple[float, float] | None = None  # confidence sequence of the failure probability (or mean)
-    slack: Slack | None = None
-    guards: Mapping[str, Any] = field(default_factory=dict)
-    search: Mapping[str, Any] = field(default_factory=dict)
-    reason: str = ""
-    path: tuple[tuple[int, float, float], ...] = ()  # (n, ln R, ln A) at the looks, for the report
-
-
-@dataclass(frozen=True, slots=True)
-class Counterexample:
-    """A stored violation, re-checked and replayable: arrays and numbers as exact hex floats in ``path``."""
-
-    id: str
-    claim: str
-    mutant: str
-    part: str
-    measured: float
-    bound: float
-    slack: float
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class MutantResult:
-    """Whether the harness noticed this mistake, and which claim did."""
-
-    id: str
-    claim: str
-    where: Where
-    status: MutantStatus
-    why: str
-    killer: str = ""
-    n: int = 0
-    reason: str = ""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer about one claim, with everything that supports it."""
-
-    claim: str
-    status: Status
-    reason: str = ""
-    parts: tuple[Evidence, ...] = ()
-    counterexamples: tuple[Counterexample, ...] = ()
-    mutants: tuple[MutantResult, ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    tier: Tier = "quick"
-    n: int = 0
-    seconds: float = 0.0
-    expected: bool = True  # false for an INCONCLUSIVE or ERROR that the claim's declared tier should have avoided
-
-    @property
-    def slack(self) -> Slack | None:
-        """The worst slack over the parts (None where nothing was measured)."""
-        return max((e.slack for e in self.parts if e.slack is not None), key=lambda s: s.worst, default=None)
 
 
 def as_outcome(value: Any) -> Outcome:
