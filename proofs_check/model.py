@@ -18,8 +18,7 @@ How the modules meet
 ``floats`` does the rounding arithmetic::
 
     floats.tolerance(budget, instance, outcome, unit=2**-53)  -> float (or array): gamma_k * cond * scale
-    floats.climb(residual, levels)  -> Climb(verdict "refuted" | "budget" | "unclear", slope); ``residual(level)`` repeats a trial
-                                       (or a mapping from level to residual)
+    floats.climb(residual, levels) -> Climb(verdict "refuted" | "budget" | "unclear", slope); ``residual(level)`` repeats a trial
 
 A part's state is a function of the prefix of its records, so that a verdict never depends on the number of workers.
 """
