@@ -1,0 +1,81 @@
+"""Row sampling that preserves lp norms, and regression on all rows finished from a sample.
+
+A tall table of n rows is replaced by a few weighted rows such that the lp norm of ``A @ x`` is kept for every x at once. Which rows
+to keep is told by importance scores: leverage scores (p = 2), Lewis weights and sensitivities (any p >= 1). A quantile regression
+solved on such a sample is then finished exactly: `certified_quantile` returns a solution together with a proven gap on *all* rows.
+
+The problem and the sampling theory follow Woodruff and Yasuda, "Sharper Bounds for lp Sensitivity Sampling", ICML 2023
+(arXiv 2306.00732). Names are loaded on first use, so that importing the package costs next to nothing.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from algos.lp_embeddings.bounds import sample_size
+    from algos.lp_embeddings.estimators import SampledQuantileRegressor
+    from algos.lp_embeddings.interior_point import quantile_interior_point
+    from algos.lp_embeddings.leverage_scores import leverage_scores
+    from algos.lp_embeddings.lewis_weights import LewisResult, lewis_weights
+    from algos.lp_embeddings.quantile_regression import QuantileCertificate, certified_quantile, certify_quantile
+    from algos.lp_embeddings.samplers import inclusion_probabilities, sample_rows
+    from algos.lp_embeddings.sensitivities import sensitivity_bracket
+
+_HOMES = {
+    "LewisResult": "lewis_weights",
+    "QuantileCertificate": "quantile_regression",
+    "SampledQuantileRegressor": "estimators",
+    "certified_quantile": "quantile_regression",
+    "certify_quantile": "quantile_regression",
+    "inclusion_probabilities": "samplers",
+    "leverage_scores": "leverage_scores",
+    "lewis_weights": "lewis_weights",
+    "quantile_interior_point": "interior_point",
+    "sample_rows": "samplers",
+    "sample_size": "bounds",
+    "sensitivity_bracket": "sensitivities",
+}
+
+__all__ = [
+    "LewisResult",
+    "QuantileCertificate",
+    "SampledQuantileRegressor",
+    "certified_quantile",
+    "certify_quantile",
+    "inclusion_probabilities",
+    "leverage_scores",
+    "lewis_weights",
+    "quantile_interior_point",
+    "sample_rows",
+    "sample_size",
+    "sensitivity_bracket",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Room(ModuleType):
+    """The package, where ``lewis_weights`` always means the function.
+
+    Importing the file ``lewis_weights.py`` makes Python bind the *file* under that name in its package. Which of the two a user
+    gets would then depend on what was imported first.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        shadows = isinstance(value, ModuleType) and _HOMES.get(name) == name
+        super().__setattr__(name, getattr(value, name) if shadows else value)
+
+
+sys.modules[__name__].__class__ = _Room
