@@ -379,7 +379,7 @@ def log_average(log_e: Sequence[float] | Float, weights: Sequence[float] | Float
     log_e : array_like of float
         Log e-values of the parts.
     weights : array_like of float
-        Nonnegative, fixed before the run, sum one.
+        Nonnegative, fixed before the run, sum at most one; what is missing counts as evidence zero.
 
     Returns
     -------
@@ -391,8 +391,8 @@ def log_average(log_e: Sequence[float] | Float, weights: Sequence[float] | Float
     0.693147
     """
     w = np.asarray(weights, dtype=np.float64)
-    if w.size == 0 or np.any(w < 0.0) or abs(w.sum() - 1.0) > 1e-9:
-        raise ValueError(f"weights must be nonnegative and sum to one, not to {float(w.sum())!r}")
+    if w.size == 0 or np.any(w < 0.0) or w.sum() > 1.0 + 1e-9:
+        raise ValueError(f"weights must be nonnegative and sum to at most one, not to {float(w.sum())!r}")
     e = np.asarray(log_e, dtype=np.float64)
     return float(logsumexp(e, b=w)) if np.any(np.isfinite(e)) else float(e.max())
 
