@@ -1,0 +1,131 @@
+"""Sphinx extension: the gallery is the figures of `experiments`, made by the same call with the quick parameters.
+
+Before sphinx-gallery starts, one short script is written for every module in ``experiments/figures/<system>``. It calls
+`experiments.figures.make`, as ``python -m experiments figure`` does, so that the gallery cannot drift from the figures.
+"""
+
+import ast
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent, indent
+from typing import Any
+
+from sphinx.application import Sphinx
+
+SYSTEMS = {"lp_embeddings": "lp embeddings"}
+
+HEADER = """\
+Gallery
+=======
+
+Every picture here answers one question, named under it, and is made by the script that
+``python -m experiments figure NAME`` runs, with its quick parameters. ``--full`` draws the version worth publishing.
+"""
+
+SCRIPT = '''\
+"""
+{title}
+{rule}
+
+{docstring}
+"""
+
+# sphinx_gallery_thumbnail_path = "{thumbnail}"
+from pathlib import Path
+
+from experiments import figures
+
+entry = figures.find("{key}")[0]
+made = figures.make(entry, tier="quick", out=Path("figures"))
+
+# %%
+# ``made.record`` holds the caption, the numbers that it quotes, the parameters and where the data came from; beside it lie the arrays
+# (``.npz``) and the picture (``.svg``). The same from the command line: ``python -m experiments figure {key} --quick``.
+#
+# .. dropdown:: The script: experiments/figures/{key}.py
+#
+#    .. literalinclude:: /../experiments/figures/{key}.py
+#       :language: python
+'''
+
+
+def _title(source: ast.Module) -> str:
+    """Return the module's ``TITLE`` without importing it."""
+    for node in source.body:
+        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "TITLE" for target in node.targets):
+            return str(ast.literal_eval(node.value))
+    raise ValueError("the figure's module assigns no TITLE")
+
+
+def write_scripts(folder: Path) -> list[Path]:
+    """Write the headers and one script per figure into ``folder`` and return the scripts."""
+    from experiments import figures
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "GALLERY_HEADER.rst").write_text(HEADER, encoding="utf-8")
+    scripts = []
+    for entry in figures.catalogue().values():
+        place = folder / entry.system
+        if not place.exists():
+            place.mkdir()
+            name = SYSTEMS[entry.system]
+            (place / "GALLERY_HEADER.rst").write_text(f"{name}\n{'-' * len(name)}\n", encoding="utf-8")
+        source = ast.parse((figures.ROOT / entry.system / f"{entry.name}.py").read_text(encoding="utf-8"))
+        title = _title(source)
+        fields = {"title": title, "rule": "=" * len(title), "docstring": ast.get_docstring(source), "key": entry.key}
+        script = place / f"plot_{entry.name}.py"
+        script.write_text(SCRIPT.format(thumbnail="", **fields), encoding="utf-8")
+        scripts.append(script)
+    return scripts
+
+
+def scrape(block: tuple[Any, ...], block_vars: dict[str, Any], gallery_conf: Mapping[str, Any]) -> str:
+    """Return the reStructuredText that shows what a block made: sphinx-gallery's scraper for `FigureResult`."""
+    made = block_vars["example_globals"].get("made")
+    if made is None or block_vars.get("shown") is made:
+        return ""
+    block_vars["shown"] = made
+    target = Path(next(block_vars["image_path_iterator"])).with_suffix(".svg")
+    target.write_text(made.svg, encoding="utf-8")
+    record = made.record
+    image = "/" + target.relative_to(gallery_conf["src_dir"]).as_posix()
+    return dedent(
+        """
+        .. figure:: {image}
+           :alt: {alt}
+           :class: epsdelta-figure
+
+           {question}
+
+        {answer}
+
+        .. container:: small-print
+
+        {rest}
+
+        """
+    ).format(
+        image=image,
+        alt=record["alt"],
+        question=record["question"],
+        answer=record["answer"],
+        rest=indent(record["caption"].replace("*", "\\*"), "   "),
+    )
+
+
+def _before_gallery(app: Sphinx) -> None:
+    conf = app.config.sphinx_gallery_conf
+    scripts = write_scripts(Path(conf["examples_dirs"][0]))
+    generated = Path(app.srcdir, conf["gallery_dirs"][0])
+    wanted = {script.stem for script in scripts} | {"index"}
+    for page in generated.rglob("*.rst"):  # a page whose figure was renamed or removed
+        if page.stem not in wanted:
+            page.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Write the scripts before sphinx-gallery, which listens to the same event, looks for them."""
+    app.connect("builder-inited", _before_gallery, priority=100)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
