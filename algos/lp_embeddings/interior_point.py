@@ -23,9 +23,10 @@ FloatArray = npt.NDArray[np.float64]
 
 _GRAM_ROWS = 1024  # rows of a block whose scaled copy stays in the second-level cache
 _STEP_BACK = 0.99995  # fraction of the way to the boundary of the box
+_START_INSIDE = 0.9  # share of the way to the boundary that the first dual may go
 _FEASIBILITY = 1e-10  # relative residual of the dual equations at which the loop may stop; the final correction brings it to rounding
 _ROUNDING = 1e-14  # complementarity relative to the size of the data below which float64 carries no information
-_STALL = 10  # iterations without a better iterate after which the method has done what float64 allows
+_STALL = 15  # iterations without a better iterate after which the method has done what float64 allows
 
 
 @dataclass(frozen=True)
@@ -191,8 +192,8 @@ class _Barrier:
         self.x = np.zeros(Q.shape[1])
         self.v = np.maximum(b, 0.0) + 0.1
         self.z = np.maximum(-b, 0.0) + 0.1
-        self.u = w * (0.5 + 0.45 * np.clip(b, -1.0, 1.0))
-        self.s = w - self.u
+        dual = self._first_dual(b)
+        self.u, self.s = dual - self.lower, self.upper - dual
         self.size = float(np.abs(b) @ w)
         n = len(b)
         self.theta, self.pull, self.centre_u, self.centre_s = (np.empty(n) for _ in range(4))
@@ -248,8 +249,26 @@ class _Barrier:
         self.x = self.x + slack_step * dx
         return True
 
+    def _first_dual(self, b: FloatArray) -> FloatArray:
+        """Start near the signs of the residuals, and nearer to the dual equations as far as the box allows.
+
+        Without a linear term the equations are homogeneous, so shrinking a projected vector into the box keeps them; with one, the
+        vector goes from the guess towards its projection. A start that meets the equations halves the number of steps on hard designs.
+        """
+        guess = self.lower + self.width * (0.5 + 0.45 * np.clip(b, -1.0, 1.0))
+        towards = -(self.Q @ (self.Q.T @ guess - self.g))  # the columns of Q are orthonormal
+        if np.any(self.g):
+            return guess + _START_INSIDE * self._room(guess, towards) * towards
+        return min(1.0, _START_INSIDE * self._room(np.zeros(len(b)), guess + towards)) * (guess + towards)
+
+    def _room(self, y: FloatArray, direction: FloatArray) -> float:
+        """Longest step, at most 1 / _START_INSIDE, along `direction` from `y` inside the box."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.where(direction > 0, (self.upper - y) / direction, (self.lower - y) / direction)
+        return float(min(np.min(reach[direction != 0], initial=np.inf), 1.0 / _START_INSIDE))
+
     def _dual(self) -> FloatArray:
-        """The dual y, computed from the nearer end of its box so that it never leaves it."""
+        """Return the dual y, computed from the nearer end of its box so that it never leaves it."""
         dual: FloatArray = np.where(self.u < self.s, self.lower + self.u, self.upper - self.s)
         return dual
 

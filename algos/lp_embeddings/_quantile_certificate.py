@@ -1,0 +1,166 @@
+"""A proof of near-optimality of a quantile regression that can be stored, sent, and checked from the data alone."""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from algos.common.guarantees import Certificate
+from algos.common.linalg import whitening
+from algos.lp_embeddings._quantile_problem import check_problem
+
+__all__ = ["QuantileCertificate"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_RECOMPUTED = 1e-12
+"""Relative difference allowed between a claim and its recomputation: sums in another order, another BLAS, another machine."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantileCertificate(Certificate):
+    r"""Coefficients, a dual vector, and what the two prove together.
+
+    The statement is: the objective of `coef` on the data is `objective`, no coefficients reach less than `dual_bound`, hence the
+    objective is within the relative `gap` of the optimum. The proof is weak duality: for y in the box ``w (t - 1) <= y <= w t``,
+
+    .. math::
+        \min_x P(x) \ge (b - A \hat x) \cdot y - \frac{2 |R^{-\top} A^\top y|_2}{\min(t, 1 - t)} P(\hat x),
+
+    with R the triangular factor of ``diag(w) A``. The last term is rounding for a dual that meets its equations.
+
+    Attributes
+    ----------
+    quantile : float
+        t.
+    coef : ndarray of shape (d,)
+        Coefficients; the intercept last if there is one.
+    dual : ndarray of shape (n,)
+        One number per row, in the box.
+    objective, dual_bound, gap : float
+        The claims.
+    fit_intercept : bool
+        Whether a column of ones is appended to the data before checking.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from algos.lp_embeddings import certified_quantile
+    >>> A, b = np.ones((5, 1)), np.array([1.0, 2.0, 3.0, 10.0, 50.0])
+    >>> certificate = certified_quantile(A, b).certificate
+    >>> certificate.verify(A, b)
+    True
+    >>> certificate.verify(A, b + np.arange(5.0))
+    False
+    """
+
+    quantile: float
+    coef: FloatArray
+    dual: FloatArray
+    objective: float
+    dual_bound: float
+    gap: float
+    fit_intercept: bool = False
+
+    def verify(self, A: npt.ArrayLike, b: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> bool:  # type: ignore[override]
+        """Recompute every claim from the data; nothing but the two vectors is believed.
+
+        Parameters
+        ----------
+        A : array-like or sparse matrix of shape (n, d)
+            The data, without the column of ones.
+        b : array-like of shape (n,)
+            Responses.
+        sample_weight : array-like of shape (n,), optional
+            Row weights.
+
+        Returns
+        -------
+        bool
+            False if the vectors do not fit the data, the dual leaves its box, or a claim is better than what they prove.
+
+        Raises
+        ------
+        ValueError
+            If the data themselves are malformed (NaN, infinite, shapes that do not match each other).
+        """
+        data, t = check_problem(A, b, self.quantile, sample_weight, merge=False)
+        coef, y, w = np.asarray(self.coef), np.asarray(self.dual), data.weights
+        d = data.shape[1] + self.fit_intercept
+        if coef.shape != (d,) or y.shape != data.b.shape or not (np.all(np.isfinite(coef)) and np.all(np.isfinite(y))):
+            return False
+        if np.any(y > w * t) or np.any(y < w * (t - 1.0)):
+            return False
+        rows = _with_ones(data.A) if self.fit_intercept else data.A
+        residual = data.b - rows @ coef
+        loss = w * np.where(residual > 0, t * residual, (t - 1.0) * residual)
+        objective = float(loss.sum())
+        unmet = whitening(rows, scale=w).R_inv.T @ (rows.T @ y)
+        slack = float((loss - y * residual).sum()) + 2.0 * float(np.linalg.norm(unmet)) * objective / min(t, 1.0 - t)
+        size = float(w @ np.abs(data.b))
+        rounding = _RECOMPUTED * (objective + size)
+        relative = max(objective, 1e-14 * size, np.finfo(float).tiny)
+        return bool(
+            abs(objective - self.objective) <= rounding
+            and self.dual_bound <= objective - slack + rounding
+            and (slack <= self.gap * relative + rounding)
+            and self.gap >= 0.0
+        )
+
+    def explain(self) -> str:
+        """Return the statement in words, with its numbers."""
+        return (
+            f"These {len(self.coef)} coefficients have pinball loss {self.objective:.10g} at quantile {self.quantile:g} "
+            f"over {len(self.dual)} rows. "
+            f"The dual vector proves that no coefficients do better than {self.dual_bound:.10g}: "
+            f"the loss is within a relative gap of {self.gap:.2e} of the optimum. "
+            "verify(A, b) recomputes both numbers from the data."
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the certificate as a compressed ``.npz`` file without pickled objects.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write; the ending ``.npz`` is added if it is missing, as by `numpy.savez_compressed`.
+        """
+        numbers = {name: getattr(self, name) for name in ("quantile", "objective", "dual_bound", "gap", "fit_intercept")}
+        np.savez_compressed(path, coef=self.coef, dual=self.dual, numbers=np.array(json.dumps(numbers)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        QuantileCertificate
+            With the same numbers, bit for bit.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else; pickled content is refused, not executed.
+        """
+        with np.load(path, allow_pickle=False) as stored:
+            if set(stored.files) != {"coef", "dual", "numbers"}:
+                raise ValueError(
+                    f"{path} has entries {sorted(stored.files)}, not those of a quantile certificate; give a file that save() wrote."
+                )
+            return cls(coef=stored["coef"], dual=stored["dual"], **json.loads(str(stored["numbers"])))
+
+
+def _with_ones(A: Any) -> Any:
+    import scipy.sparse
+
+    if scipy.sparse.issparse(A):
+        return scipy.sparse.hstack([A, np.ones((A.shape[0], 1))], format="csr")
+    return np.column_stack([A, np.ones(A.shape[0])])
