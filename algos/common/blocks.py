@@ -4,6 +4,7 @@ Every source is read in blocks of the same fixed number of rows, whatever pieces
 pairwise order. Results are therefore the same to the last bit for a table in memory and for the same table in pieces.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -320,7 +321,7 @@ def row_blocks(X: Any, rows: int = BLOCK_ROWS) -> Iterator[tuple[int, Any]]:
         yield block.start, block.X
 
 
-def tree_sum(items: Iterable[T]) -> T:
+def tree_sum(items: Iterable[T], merge: Callable[[T, T], T] = operator.add) -> T:
     """Add items pairwise in a fixed order, like the carries of a binary counter.
 
     The rounding error grows with the logarithm of the number of items instead of the number itself, and only about log2(k) partial sums
@@ -330,6 +331,8 @@ def tree_sum(items: Iterable[T]) -> T:
     ----------
     items : iterable
         Numbers or arrays of one shape. Arrays that are given are not changed.
+    merge : callable, default=operator.add
+        Any other associative operation on two items, the earlier one first.
 
     Returns
     -------
@@ -347,16 +350,16 @@ def tree_sum(items: Iterable[T]) -> T:
     >>> tree_sum([1, 2, 3, 4, 5])
     15
     """
-    partial: list[tuple[int, Any]] = []  # (level, sum of 2**level items), levels falling
+    partial: list[tuple[int, T]] = []  # (level, sum of 2**level items), levels falling
     for item in items:
         level, total = 0, item
         while partial and partial[-1][0] == level:
-            total = partial.pop()[1] + total
+            total = merge(partial.pop()[1], total)
             level += 1
         partial.append((level, total))
     if not partial:
         raise ValueError("items is empty; there is nothing to add")
-    total = partial.pop()[1]
+    _, total = partial.pop()
     while partial:
-        total = partial.pop()[1] + total
+        total = merge(partial.pop()[1], total)
     return total

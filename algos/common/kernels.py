@@ -126,9 +126,9 @@ def registered_kernels() -> dict[str, Any]:
 
     Examples
     --------
-    >>> import algos.common.linalg
+    >>> import algos.common.row_products
     >>> from algos.common.kernels import registered_kernels
-    >>> "algos.common.linalg.row_squares" in registered_kernels()
+    >>> "algos.common.row_products.row_squares" in registered_kernels()
     True
     """
     return {name: entry.dispatcher for name, entry in _registry.items()}

@@ -70,7 +70,7 @@ def canonical_array(X: Any, *, name: str = "X", sparse: bool = False, min_rows: 
     >>> canonical_array([[1, 2], [3, 4]]).dtype
     dtype('float64')
     """
-    table = _canonical_sparse(X, name, sparse) if is_sparse(X) else _canonical_dense(X, name)
+    table: Any = _canonical_sparse(X, name, sparse) if is_sparse(X) else _canonical_dense(X, name)
     n, d = table.shape
     if n < min_rows or d < 1:
         raise ValueError(f"{name} has shape {(n, d)}; at least {min_rows} row(s) and 1 column are needed")
