@@ -1,0 +1,18 @@
+"""Leverage scores, Lewis weights and certified quantile regression against the libraries that a user would take instead.
+
+Fairness: every method of a case gets the same arrays; what a peer wants in another memory order is converted outside its clock; standard
+errors and other extras of a peer are left out. Times are those of one thread, in turn, the first call (with compilation) apart.
+"""
+
+from ._lp_leverage import conditioning, leverage, lewis
+from ._lp_memory import memory
+from ._lp_quantile import flights, quantile
+
+PARTS = {
+    "leverage": leverage,
+    "conditioning": conditioning,
+    "lewis": lewis,
+    "quantile": quantile,
+    "flights": flights,
+    "memory": memory,
+}

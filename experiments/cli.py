@@ -1,0 +1,214 @@
+"""The command line: ``python -m experiments list | figure NAME | bench NAME | report | warmup``.
+
+Exit codes: 0 all as expected; 1 a claim refuted, a mutant that survived, or with ``bench --strict`` a target missed; 2 wrong usage;
+3 something inconclusive, in error or unavailable; 130 interrupted, with what was finished kept.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+EXIT_OK, EXIT_REFUTED, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; ``sys.argv[1:]`` by default.
+
+    Returns
+    -------
+    int
+        0, 1, 2, 3 or 130, as the module's docstring says.
+    """
+    arguments = _parser().parse_args(argv)
+    commands = {"list": _list, "figure": _figure, "bench": _bench, "report": _report, "warmup": _warmup}
+    finished: list[Path] = []
+    try:
+        return commands[arguments.command](arguments, finished)
+    except KeyboardInterrupt:
+        kept = "\n".join(f"  {path}" for path in finished)
+        _say(f"interrupted; kept:\n{kept}" if finished else "interrupted; nothing was finished")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe (head, less) closed it: not an error of ours
+        sys.stderr.close()
+        return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser; it imports nothing that computes."""
+    parser = argparse.ArgumentParser(prog="python -m experiments", description="Figures, benchmarks and the report on lp embeddings.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--out", type=Path, default=Path("build"), metavar="DIR", help="folder for everything written (default: build)")
+    common.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+
+    run = argparse.ArgumentParser(add_help=False, parents=[common])
+    tier = run.add_mutually_exclusive_group()
+    tier.add_argument("--quick", dest="tier", action="store_const", const="quick", default="quick", help="small sizes (default)")
+    tier.add_argument("--full", dest="tier", action="store_const", const="full", help="the sizes and repeats worth publishing")
+    run.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of everything random (default: 0)")
+    run.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="workers; results do not depend on it (default: 1)")
+
+    commands.add_parser("list", parents=[common], help="print the figures, benchmarks and data sets there are")
+    figure = commands.add_parser("figure", parents=[run], help="compute and draw figures")
+    figure.add_argument("names", nargs="+", metavar="NAME", help="system/name, name, system, or all")
+    figure.add_argument("--redraw", action="store_true", help="draw from the saved arrays, compute nothing")
+    figure.add_argument("--format", nargs="+", default=[], choices=["svg", "png", "pdf"], help="formats beside SVG")
+    bench = commands.add_parser("bench", parents=[run], help="measure ours against named peers")
+    bench.add_argument("names", nargs="+", metavar="NAME", help="a system, or all")
+    bench.add_argument("--only", nargs="+", default=[], metavar="PART", help="run these parts; an unknown part prints the list")
+    bench.add_argument("--repeats", type=_jobs, default=None, metavar="N", help="timed runs of each method (default: 3 quick, 5 full)")
+    bench.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
+    commands.add_parser("report", parents=[run], help="check the claims, draw the figures, write DIR/report/index.html")
+    commands.add_parser("warmup", parents=[common], help="compile every kernel and print the seconds")
+    return parser
+
+
+def _seed(text: str) -> int:
+    """Parse a seed: a whole number from 0 to 2**63 - 1."""
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is not in [0, 2**63)")
+    return value
+
+
+def _jobs(text: str) -> int:
+    """Parse a count: a whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def _say(text: str) -> None:
+    """Print a line for the person at the terminal; standard output stays for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    """Print one JSON document."""
+    from .provenance import plain
+
+    print(json.dumps(plain(value), indent=1, ensure_ascii=False))
+
+
+def _list(arguments: argparse.Namespace, finished: list[Path]) -> int:
+    """Print what there is, by name."""
+    from . import benchmarks, data, figures
+
+    there_is = {
+        "figures": {entry.key: entry.question for entry in figures.catalogue().values()},
+        "benchmarks": benchmarks.catalogue(),
+        "data": data.names(),
+    }
+    if arguments.json:
+        _print_json(there_is)
+        return EXIT_OK
+    width = max(len(name) for group in there_is.values() for name in group)
+    for group, entries in there_is.items():
+        print(group)
+        for name, text in entries.items():
+            print(f"  {name:<{width}}  {text}")
+    return EXIT_OK
+
+
+def _figure(arguments: argparse.Namespace, finished: list[Path]) -> int:
+    """Make or redraw figures; one that lacks its data does not stop the others."""
+    from . import figures
+
+    try:
+        entries = {entry.key: entry for name in arguments.names for entry in figures.find(name)}
+    except ValueError as error:
+        _say(f"error: {error}")
+        return EXIT_USAGE
+    results, code = _make_figures(list(entries.values()), arguments, finished)
+    if arguments.json:
+        _print_json([result.record | {"files": result.files} for result in results])
+    return code
+
+
+def _make_figures(entries: list[Any], arguments: argparse.Namespace, finished: list[Path]) -> tuple[list[Any], int]:
+    """Make each figure, printing one line per figure; return the results and the exit code."""
+    from . import figures
+    from .data import DataUnavailable
+    from .progress import progress_for
+
+    progress = progress_for()
+    formats = tuple(getattr(arguments, "format", ()))
+    out = arguments.out / "figures"
+    results, code = [], EXIT_OK
+    for entry in entries:
+        started = time.perf_counter()
+        try:
+            if getattr(arguments, "redraw", False):
+                result = figures.redraw(entry, out=out, formats=formats)
+            else:
+                result = figures.make(
+                    entry, tier=arguments.tier, seed=arguments.seed, jobs=arguments.jobs, out=out, formats=formats, progress=progress
+                )
+        except (DataUnavailable, FileNotFoundError) as error:
+            progress.line(f"unavailable  {entry.key}: {error}")
+            code = EXIT_UNAVAILABLE
+            continue
+        results.append(result)
+        finished.extend(result.files)
+        progress.line(f"{time.perf_counter() - started:6.1f} s  {entry.key:<40}  {result.files[-1]}")
+    return results, code
+
+
+def _bench(arguments: argparse.Namespace, finished: list[Path]) -> int:
+    """Run benchmarks; print each one's table."""
+    from . import benchmarks
+    from .progress import progress_for
+
+    progress = progress_for()
+    tables, missed = [], 0
+    try:
+        chosen = benchmarks.find(arguments.names, arguments.only)
+    except ValueError as error:
+        _say(f"error: {error}")
+        return EXIT_USAGE
+    for name, parts in chosen.items():
+        folder = arguments.out / "bench"
+        finished.append(folder / f"{name}.json")
+        table = benchmarks.run(
+            name, parts, tier=arguments.tier, seed=arguments.seed, repeats=arguments.repeats, out=folder, progress=progress
+        )
+        tables.append(table)
+        missed += table.misses
+        if not arguments.json:
+            print(table.markdown())
+            print(f"\n{table.summary()} | {folder / name}.md, .json")
+    if arguments.json:
+        _print_json([table.as_dict() for table in tables])
+    return EXIT_REFUTED if missed and arguments.strict else EXIT_OK
+
+
+def _report(arguments: argparse.Namespace, finished: list[Path]) -> int:
+    """Check, draw, write the report, print its path last."""
+    from .report import make_report
+
+    return make_report(arguments, finished, _make_figures)
+
+
+def _warmup(arguments: argparse.Namespace, finished: list[Path]) -> int:
+    """Compile every kernel for the types that the package uses."""
+    from .warmup import warm_kernels
+
+    times = warm_kernels()
+    if arguments.json:
+        _print_json({name: seconds for name, seconds in times})
+        return EXIT_OK
+    for name, seconds in times:
+        print(f"{seconds:7.2f} s  {name}")
+    print(f"{sum(seconds for _, seconds in times):7.2f} s  {len(times)} kernels")
+    return EXIT_OK
