@@ -281,7 +281,7 @@ def test_the_two_sided_test_accepts_only_inside_the_zone():
 def test_average_of_evidence_is_the_log_of_the_mean():
     assert log_average(np.log([1.0, 4.0]), [0.25, 0.75]) == pytest.approx(math.log(3.25))
     assert log_average([-math.inf, -math.inf], [0.5, 0.5]) == -math.inf
-    with pytest.raises(ValueError, match="sum to one"):
+    with pytest.raises(ValueError, match="at most one"):
         log_average([0.0, 0.0], [0.5, 0.6])
 
 
