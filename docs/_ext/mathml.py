@@ -4,7 +4,6 @@ Serves the ``math`` role and directive, MyST's dollar formulas and numpydoc's ``
 ``math`` and ``math_block`` nodes. A formula that latex2mathml cannot read is a warning, hence an error under ``-W``.
 """
 
-import re
 from html import escape
 from typing import Any
 
@@ -13,22 +12,9 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
+from tex import render
 
 logger = logging.getLogger(__name__)
-
-# What latex2mathml leaves behind, without an error, where it does not know a command or an environment, and the one
-# attribute that browsers ignore by now (\mathbb E gives it, \mathbb{E} does not).
-_LEFTOVERS = re.compile(r'<m[ion]>\\[^<]*|<mi>&</mi>|mathvariant="(?!normal)[^"]*"')
-
-
-def render(tex: str, *, block: bool = False) -> str:
-    """Return the ``<math>`` element of a TeX formula, with the TeX kept as its alternative text; ValueError if it is beyond latex2mathml."""
-    from latex2mathml.converter import convert
-
-    element = convert(tex.strip(), display="block" if block else "inline")
-    if leftover := _LEFTOVERS.search(element):
-        raise ValueError(f"latex2mathml left {leftover.group()!r} in the formula {tex!r}: write it with other commands")
-    return element.replace("<math ", f'<math alttext="{escape(" ".join(tex.split()), quote=True)}" ', 1)
 
 
 def _checked(node: nodes.Element, *, block: bool) -> str:
