@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proofs_check.catalogue import Catalogue as Catalogue
     from proofs_check.catalogue import load_catalogue as load_catalogue
+    from proofs_check.counterexamples import replay as replay
     from proofs_check.engine import check as check
     from proofs_check.engine import run as run
-    from proofs_check.instances import replay as replay
     from proofs_check.model import BlockRecord as BlockRecord
     from proofs_check.model import Bound as Bound
     from proofs_check.model import Budget as Budget
@@ -48,7 +48,7 @@ _HOMES = {
     "proofs_check.catalogue": ("Catalogue", "load_catalogue"),
     "proofs_check.engine": ("check", "run"),
     "proofs_check.records": ("load_records",),
-    "proofs_check.instances": ("replay",),
+    "proofs_check.counterexamples": ("replay",),
     "proofs_check.model": (
         "BlockRecord",
         "Bound",

@@ -191,9 +191,18 @@ class Catalogue:
     # ------------------------------------------------------------------------------------------------------ one decorator per kind
 
     def inequality(
-        self, claim_id: str, *, bound: Callable[..., Any], sense: Sense = "<=", budget: FloatBudget | None = None, **common: Unpack[Common]
+        self,
+        claim_id: str,
+        *,
+        bound: Callable[..., Any] | None = None,
+        sense: Sense = "<=",
+        budget: FloatBudget | None = None,
+        **common: Unpack[Common],
     ) -> Callable[[Measure], Measure]:
-        """Declare that every trial's value (a number or an array, per iterate) respects the bound up to the float budget."""
+        """Declare that every trial's value (a number or an array, per iterate) respects the bound up to the float budget.
+
+        Without ``bound`` the measurement brings the other side, ``value <= Outcome.reference`` (or ``Outcome.claimed``).
+        """
         return self._declare("inequality", claim_id, common, bound=bound, sense=sense, budget=budget)
 
     def identity(

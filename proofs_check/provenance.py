@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from proofs_check.evidence import SCHEMA
-from proofs_check.model import Claim, Tier
+from proofs_check.model import Claim, Mutant, Tier
 
 _PACKAGES = ("epsdelta", "numpy", "scipy", "scikit-learn", "numba", "joblib")
 
@@ -36,6 +36,11 @@ def fingerprint(claim: Claim, tier: Tier, root: int) -> str:
     for subject in claim.subjects:
         pieces += [subject.name, subject.impl]
     return hashlib.sha256("\n".join(_code(piece) for piece in pieces).encode()).hexdigest()[:16]
+
+
+def mutant_fingerprint(base: str, mutant: Mutant) -> str:
+    """Extend a claim's fingerprint by the mistake that is injected."""
+    return hashlib.sha256(f"{base}|{mutant.where}|{_code(mutant.make)}".encode()).hexdigest()[:16]
 
 
 @cache

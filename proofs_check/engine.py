@@ -1,0 +1,315 @@
+"""Run claims: hand out blocks, keep records, commit rounds, and collect verdicts."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+from proofs_check.catalogue import Catalogue, describe, load_catalogue
+from proofs_check.counterexamples import capture
+from proofs_check.evidence import TIERS, BlockRecord, RunResult, Tier, Verdict
+from proofs_check.executors import Backend, Executor, first_interrupt
+from proofs_check.instances import missing_data
+from proofs_check.measuring import Unit
+from proofs_check.model import Claim
+from proofs_check.provenance import provenance
+from proofs_check.records import RecordWriter, claim_line, load_records, mutant_line, write_lines
+from proofs_check.scheduling import Case, Records, Track
+from proofs_check.seeds import ROOT, global_state_kept
+
+RUNS = Path("build/runs")
+MUTANT_CHOICES = ("auto", "none", "quick", "all")
+
+
+class Listener(Protocol):
+    """What a front end is told while claims run."""
+
+    def started(self, claims: Sequence[Claim], result: RunResult) -> None:
+        """Tell that the claims are about to run."""
+
+    def progressed(self, claim: Claim, trials: int) -> None:
+        """Tell that a round of a claim was committed."""
+
+    def finished(self, claim: Claim, verdict: Verdict) -> None:
+        """Tell a verdict, in catalogue order."""
+
+
+class _Store:
+    """Records by key: the ones an earlier run left, and the ones written now."""
+
+    def __init__(self, folder: Path | None, resume: bool, header: Mapping[str, Any]) -> None:
+        self.known: dict[tuple[Any, ...], BlockRecord] = {}
+        self.notes: tuple[str, ...] = ()
+        self.writer: RecordWriter | None = None
+        if folder is None:
+            return
+        path = folder / "records.jsonl"
+        if resume and path.exists():
+            old = load_records(path)
+            self.known, self.notes = dict(old.records), old.notes
+            self.writer = RecordWriter(path, header, old.good_bytes)
+        else:
+            self.writer = RecordWriter(path, header)
+
+    def find(self, unit: Unit) -> Records | None:
+        found = [self.known.get(key) for key in unit.keys]
+        records = tuple(
+            record for record in found if record is not None and record.fingerprint == unit.fingerprint and record.n == unit.trials
+        )
+        return records if len(records) == len(unit.keys) else None
+
+    def add(self, records: Records) -> None:
+        for record in records:
+            if self.writer is not None and record.error is None:
+                self.writer.write(record)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.__exit__(None, None, None)
+
+
+def run(
+    patterns: str | Iterable[str] = (),
+    tier: Tier = "quick",
+    *,
+    jobs: int = 1,
+    backend: Backend | None = None,
+    catalogue: Catalogue | str | None = None,
+    system: str | None = None,
+    kind: str | None = None,
+    root: int = ROOT,
+    mutants: str = "auto",
+    out: str | Path | None = RUNS,
+    resume: str | Path | None = None,
+    allow_missing: bool = False,
+    max_seconds: float | None = None,
+    listener: Listener | None = None,
+) -> RunResult:
+    """Put claims on trial.
+
+    Parameters
+    ----------
+    patterns : str or iterable of str
+        Claim ids or globs; all claims by default.
+    tier : {"quick", "full", "nightly"}, default="quick"
+        Budgets.  Error probabilities are the same in every tier.
+    jobs, backend
+        Workers and where they run; verdicts and every digit are equal for any choice.
+    catalogue : Catalogue, "module:name" or None
+        None: the claims of the package.
+    system, kind : str, optional
+        Further restrictions.
+    root : int
+        Root of all seeds; another root is another draw, and is recorded.
+    mutants : {"auto", "none", "quick", "all"}, default="auto"
+        "auto" runs quick mutants in the quick tier and all of them in larger ones.
+    out : path or None
+        Folder of runs; this run writes ``<out>/<n>/{records,results}.jsonl`` with the next free number.  None writes nothing.
+    resume : path, optional
+        Folder of an interrupted run, to go on with.
+    allow_missing : bool, default=False
+        Report absent data as UNAVAILABLE rather than as ERROR.
+    max_seconds : float, optional
+        Start no further block after this time; open claims become INCONCLUSIVE.
+    listener : Listener, optional
+        Is told what happens.
+
+    Returns
+    -------
+    RunResult
+        Verdicts in catalogue order; ``exit_code`` as on the command line.
+
+    Raises
+    ------
+    KeyError
+        A pattern that matches nothing.
+    ValueError
+        An unknown option.
+    RecordError
+        A record file that cannot be continued.
+    """
+    if tier not in TIERS:
+        raise ValueError(f"tier={tier!r}: choose one of {', '.join(TIERS)}")
+    if mutants not in MUTANT_CHOICES:
+        raise ValueError(f"mutants={mutants!r}: choose one of {', '.join(MUTANT_CHOICES)}")
+    everything = catalogue if isinstance(catalogue, Catalogue) else load_catalogue(catalogue)
+    everything.check_references()
+    claims = everything.select((patterns,) if isinstance(patterns, str) else patterns, system=system, kind=kind)
+    executor = Executor(jobs, backend)
+    folder = Path(resume) if resume is not None else None if out is None else _next_folder(Path(out))
+    origin = provenance()
+    store = _Store(folder, resume is not None, {"tier": tier, "root": root, "claims": [c.id for c in claims], "provenance": origin})
+    cases = [Case(claim, tier, root, mutants, everything.__getitem__) for claim in claims]
+    session = _Session(cases, store, executor, folder, origin, listener, time.monotonic(), max_seconds)
+    return session.run(tier, root, allow_missing)
+
+
+def check(claim: Claim, tier: Tier = "quick", *, jobs: int = 1, root: int = ROOT, mutants: str = "auto") -> Verdict:
+    """Put a single claim on trial and return its verdict; nothing is written.
+
+    A mutant or companion that names another claim needs its catalogue: use :func:`run`.
+    """
+    alone = Catalogue(claim.topic or "check")
+    alone.add(claim)
+    return run((), tier, jobs=jobs, catalogue=alone, root=root, mutants=mutants, out=None).verdicts[0]
+
+
+def _next_folder(out: Path) -> Path:
+    """Make the next numbered folder; two runs started together get different ones."""
+    out.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(p.name) for p in out.iterdir() if p.name.isdigit()), default=0)
+    while True:
+        try:
+            (out / f"{number:04d}").mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return out / f"{number:04d}"
+
+
+class _Session:
+    """One run: waves of units until every case is closed."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        store: _Store,
+        executor: Executor,
+        folder: Path | None,
+        origin: Mapping[str, Any],
+        listener: Listener | None,
+        started: float,
+        max_seconds: float | None,
+    ) -> None:
+        self.cases, self.store, self.executor, self.folder = cases, store, executor, folder
+        self.origin, self.listener, self.started, self.max_seconds = origin, listener, started, max_seconds
+        self.verdicts: list[Verdict] = []
+        self.stopped = ""
+
+    def run(self, tier: Tier, root: int, allow_missing: bool) -> RunResult:
+        if self.listener is not None:
+            self.listener.started([case.claim for case in self.cases], self._result(tier, root))
+        try:
+            with ExitStack() as stack:
+                stack.callback(self.store.close)
+                stack.enter_context(global_state_kept())
+                stack.enter_context(first_interrupt(self._interrupt))
+                stack.enter_context(self.executor)
+                for case in self.cases:
+                    reason = missing_data(case.claim)
+                    if reason:
+                        case.track.fail("UNAVAILABLE" if allow_missing else "ERROR", reason)
+                self._waves()
+        except KeyboardInterrupt:
+            self.stopped = self.stopped or "interrupted"
+        self._announce(close=True)
+        result = self._result(tier, root)
+        if self.folder is not None:
+            write_lines(self.folder / "results.jsonl", _lines(result))
+        return result
+
+    def _interrupt(self) -> None:
+        self.stopped = "interrupted"
+        self.executor.stop()
+
+    def _out_of_time(self) -> bool:
+        if self.max_seconds is not None and time.monotonic() - self.started > self.max_seconds and not self.stopped:
+            self.stopped = f"not finished within {self.max_seconds:g} s"
+        return bool(self.stopped)
+
+    def _waves(self) -> None:
+        while not self._out_of_time():
+            self._announce()
+            wave = self._gather()
+            if not wave:
+                return
+            self._measure(wave)
+
+    def _gather(self) -> list[Track]:
+        """Choose the tracks of the next wave: from the front, until there is work for every worker."""
+        chosen: list[Track] = []
+        size = 0
+        for case in self.cases[len(self.verdicts) :]:
+            for track in case.tracks():
+                if size >= self.executor.wave:
+                    return chosen
+                chosen.append(track)
+                size += len(track.units())
+        return chosen
+
+    def _measure(self, wave: Sequence[Track]) -> None:
+        """Run one round of every chosen track and commit those that are complete."""
+        plans = [(track, track.units(), track.recheck()) for track in wave]
+        todo: list[Unit] = []
+        where: list[tuple[int, bool, int]] = []  # track, is a repetition, position in its round
+        results: dict[tuple[int, bool, int], Records] = {}
+        for number, (_, units, again) in enumerate(plans):
+            for repeated, some in ((False, units), (True, again)):
+                for position, unit in enumerate(some):
+                    stored = None if repeated else self.store.find(unit)
+                    if stored is not None:
+                        results[number, repeated, position] = stored
+                        continue
+                    todo.append(unit)
+                    where.append((number, repeated, position))
+        for index, records in self.executor.run(todo):
+            results[where[index]] = records
+            if not where[index][1]:
+                self.store.add(records)
+        for number, (track, units, again) in enumerate(plans):
+            first = [results.get((number, False, position)) for position in range(len(units))]
+            second = [results.get((number, True, position)) for position in range(len(again))]
+            if None not in first and None not in second:
+                track.commit([r for r in first if r is not None], [r for r in second if r is not None])
+                if self.listener is not None:
+                    self.listener.progressed(track.claim, track.trials)
+
+    def _announce(self, close: bool = False) -> None:
+        """Close the finished cases at the front of the catalogue (all of them at the end)."""
+        for case in self.cases[len(self.verdicts) :]:
+            if case.tracks() and not close:
+                return
+            verdict = self._with_counterexample(case, case.verdict(self.origin, self.stopped))
+            self.verdicts.append(verdict)
+            if self.listener is not None:
+                self.listener.finished(case.claim, verdict)
+
+    def _with_counterexample(self, case: Case, verdict: Verdict) -> Verdict:
+        best = case.track.best
+        if verdict.status != "REFUTED" or best is None:
+            return verdict
+        return capture(verdict, case.track.unit_of(best), best, self.folder)
+
+    def _result(self, tier: Tier, root: int) -> RunResult:
+        return RunResult(
+            verdicts=tuple(self.verdicts),
+            summaries={case.claim.id: describe(case.claim) for case in self.cases},
+            tier=tier,
+            root=root,
+            seconds=time.monotonic() - self.started,
+            provenance=self.origin,
+            records=str(self.folder / "records.jsonl") if self.folder else "",
+            results=str(self.folder / "results.jsonl") if self.folder else "",
+            interrupted=self.stopped == "interrupted",
+            notes=self.store.notes,
+        )
+
+
+def _lines(result: RunResult) -> list[dict[str, Any]]:
+    head = {
+        "type": "run",
+        "schema": 1,
+        "tier": result.tier,
+        "root": result.root,
+        "seconds": result.seconds,
+        "exit_code": result.exit_code,
+        "counts": result.counts,
+        "interrupted": result.interrupted,
+        "provenance": result.provenance,
+    }
+    lines = [head]
+    for verdict in result.verdicts:
+        lines.append(claim_line(verdict, result.summaries[verdict.claim]))
+        lines += [mutant_line(mutant) for mutant in verdict.mutants]
+    return lines

@@ -1,0 +1,261 @@
+"""What is to be measured next: rounds of blocks, looks at their ends, and the fate of claims and mutants.
+
+Blocks run block-major: block ``b`` of every part that is still open, then block ``b + 1``.  A round is committed as a whole, in the order
+of the parts, and only then do the rules look.  Everything here is a function of committed records, so that the number of workers, the
+order in which they finish and any interruption change nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from proofs_check import rules
+from proofs_check.evidence import TIERS, BlockRecord, MutantResult, Part, Status, Tier, Verdict
+from proofs_check.measuring import Unit, first_blocks
+from proofs_check.model import DETERMINISTIC, STREAMS, Claim, Mutant
+from proofs_check.mutants import judge, killers, mutant_parts, wanted
+from proofs_check.provenance import fingerprint, mutant_fingerprint
+from proofs_check.records import same_content
+
+Records = tuple[BlockRecord, ...]
+
+
+class Track:
+    """One claim, or one mutant in one claim, on its way to a status.
+
+    Parameters
+    ----------
+    claim : Claim
+        Statement that judges.
+    mutant : Mutant or None
+        Mistake that is injected.
+    owner : str
+        Claim that declares the mutant.
+    tier, root
+        Of the run.
+    """
+
+    def __init__(self, claim: Claim, tier: Tier, root: int, mutant: Mutant | None = None, owner: str = "") -> None:
+        self.claim, self.tier, self.root, self.mutant = claim, tier, root, mutant
+        self.name = f"{owner}/{mutant.id}" if mutant is not None else ""
+        base = fingerprint(claim, tier, root)
+        self.fingerprint = base if mutant is None else mutant_fingerprint(base, mutant)
+        self.parts = claim.parts() if mutant is None else mutant_parts(claim, mutant, tier)
+        self.state = rules.new_state(claim, tier, self.parts)
+        self.budget = claim.tiers[tier]
+        self.round = 0
+        self.status: Status | None = None
+        self.reason = ""
+        self.evidence: tuple[Any, ...] = ()
+        self.trials = 0
+        self.seconds = 0.0
+        self.best: BlockRecord | None = None
+        self._slack_pending = (
+            mutant is None and self.budget.slack_trials > 0 and claim.kind not in (*DETERMINISTIC, "lower", "completeness")
+        )
+        self._decided = self._exhausted = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the status is final."""
+        return self.status is not None
+
+    def fail(self, status: Status, reason: str) -> None:
+        """End the track without measuring."""
+        self.status, self.reason = status, reason
+        self.evidence = rules.finish(self.state, False)[2]
+
+    # ------------------------------------------------------------------------------------------------------------------- rounds
+
+    def units(self) -> list[Unit]:
+        """Return the units of the next round in the order in which they will be committed; none once there is nothing left to measure."""
+        if self._decided:
+            return self._slack_units()
+        return [unit for group in self._groups() for unit in self._round(group, self.round)]
+
+    def recheck(self) -> list[Unit]:
+        """Return the units that are measured a second time: block 0 of every part, for the claim itself."""
+        return self.units() if self.mutant is None and self.round == 0 and not self._decided else []
+
+    def _groups(self) -> list[list[Part]]:
+        """Gather open parts whose levels share their trials."""
+        groups: dict[tuple[Any, ...], list[Part]] = {}
+        for part in self.parts:
+            if not rules.frozen(self.state, part):
+                alone = part.level if self.claim.rule.delta_in_algorithm else None
+                groups.setdefault((part.subject, part.family, part.instance, alone), []).append(part)
+        return list(groups.values())
+
+    def _round(self, group: Sequence[Part], number: int) -> Iterator[Unit]:
+        schedule = first_blocks(self._cap(group[0]), self.budget.block)
+        if number < len(schedule):
+            yield self._unit(group, STREAMS["confirm"], *schedule[number])
+
+    def _cap(self, part: Part) -> int:
+        """Trials of a part: a deterministic claim looks once at what does not change from trial to trial."""
+        role = self._family(part).role
+        if self.claim.kind in DETERMINISTIC and role in ("enumeration", "real"):
+            return 1
+        return self.budget.trials
+
+    def _slack_units(self) -> list[Unit]:
+        if not self._slack_pending:
+            return []
+        groups: dict[tuple[Any, ...], list[Part]] = {}
+        for part in self.parts:
+            alone = part.level if self.claim.rule.delta_in_algorithm else None
+            groups.setdefault((part.subject, part.family, part.instance, alone), []).append(part)
+        blocks = first_blocks(self.budget.slack_trials, self.budget.block)
+        return [self._unit(group, STREAMS["slack"], *block) for block in blocks for group in groups.values()]
+
+    def unit_of(self, record: BlockRecord) -> Unit:
+        """Return the unit that measured a record, for its level alone."""
+        key = (record.subject, record.family, record.instance, record.level)
+        part = next(part for part in self.parts if (part.subject, part.family, part.instance, part.level) == key)
+        return self._unit([part], record.stream, record.block, record.n)
+
+    def _unit(self, group: Sequence[Part], stream: int, block: int, trials: int) -> Unit:
+        subject = next(subject for subject in self.claim.subjects if subject.name == group[0].subject)
+        return Unit(
+            claim=self.claim,
+            mutant=self.mutant,
+            mutant_name=self.name,
+            subject=subject,
+            family=self._family(group[0]),
+            instance=group[0].instance,
+            levels=tuple(part.level for part in group),
+            stream=stream,
+            block=block,
+            trials=trials,
+            tier=self.tier,
+            root=self.root,
+            fingerprint=self.fingerprint,
+            seconds=self.budget.seconds,
+        )
+
+    def _family(self, part: Part) -> Any:
+        return next(family for family in self.claim.families if family.name == part.family)
+
+    # ------------------------------------------------------------------------------------------------------------------- commits
+
+    def commit(self, finished: Sequence[Records], repeated: Sequence[Records] = ()) -> None:
+        """Commit a whole round, in the order of :meth:`units`, then look."""
+        records = [record for group in finished for record in group]
+        for record in records:
+            self.seconds += record.seconds
+        difference = _difference(finished, repeated)
+        if difference:
+            self.fail("ERROR", difference)
+            return
+        for record in records:
+            rules.update(self.state, record)
+        if self._decided:
+            self._finish(self._exhausted)
+            return
+        for record in records:
+            self.trials += record.n
+            self._remember(record)
+        self.round += 1
+        answer = rules.decision(self.state)
+        if answer is not None or not self.units():
+            self._exhausted = answer is None
+            self._decided = True
+            if answer == "ERROR" or not self._slack_pending:
+                self._finish(self._exhausted)
+
+    def _remember(self, record: BlockRecord) -> None:
+        """Keep the record with the clearest violation, for a counterexample."""
+        if record.k_lo > 0 and (self.best is None or (record.slack_max or 0.0) > (self.best.slack_max or 0.0)):
+            self.best = record
+
+    def _finish(self, exhausted: bool) -> None:
+        self.status, self.reason, self.evidence = rules.finish(self.state, exhausted)
+
+
+def _difference(finished: Sequence[Records], repeated: Sequence[Records]) -> str:
+    for first, second in zip(finished, repeated, strict=False):
+        for a, b in zip(first, second, strict=True):
+            if a.error is None and b.error is None and not same_content(a, b):
+                where = f"block {a.block} of {a.family}[{a.instance}]"
+                return (
+                    f"non-deterministic claim: {where}, measured twice from the same seed, differs; draw every random number from the "
+                    "generator that the claim is given, and read neither the clock nor global random state"
+                )
+    return ""
+
+
+class Case:
+    """A claim with its mutants: first the claim, then each mutant with its killers in turn.
+
+    Parameters
+    ----------
+    claim : Claim
+        Owner.
+    tier, root
+        Of the run.
+    mutants : {"auto", "none", "quick", "all"}
+        Which mutants run.
+    find : callable
+        Claim id -> claim, for killers that are other claims.
+    """
+
+    def __init__(self, claim: Claim, tier: Tier, root: int, mutants: str, find: Callable[[str], Claim]) -> None:
+        self.claim, self.tier, self.root, self._find = claim, tier, root, find
+        self.track = Track(claim, tier, root)
+        self._mutants = [m for m in claim.mutants if wanted(m, tier, mutants)]
+        self._runs: dict[str, dict[str, tuple[Status, str, int]]] = {m.id: {} for m in claim.mutants}
+        self._seconds = dict.fromkeys(self._runs, 0.0)
+        self._live: dict[str, Track] = {}
+
+    @property
+    def decided_here(self) -> bool:
+        """Whether this tier is large enough to decide the claim."""
+        return TIERS.index(self.tier) >= TIERS.index(self.claim.decided_in)
+
+    def tracks(self) -> list[Track]:
+        """Return the tracks that wait for a round; empty when the case is closed."""
+        if not self.track.done:
+            return [self.track]
+        if self.track.status in ("ERROR", "UNAVAILABLE"):
+            return []
+        for mutant in self._mutants:
+            self._advance(mutant)
+        return list(self._live.values())
+
+    def _advance(self, mutant: Mutant) -> None:
+        """Take the status of a finished mutant track, and start the next killer unless the mutant is dead."""
+        runs, live = self._runs[mutant.id], self._live.get(mutant.id)
+        if live is not None:
+            if live.status is None:
+                return
+            runs[live.claim.id] = (live.status, live.reason, live.trials)
+            self._seconds[mutant.id] += live.seconds
+            del self._live[mutant.id]
+        if any(status in ("REFUTED", "ERROR") for status, _, _ in runs.values()):
+            return
+        following = next((killer for killer in killers(self.claim, mutant) if killer not in runs), None)
+        if following is not None:
+            self._live[mutant.id] = Track(self._find(following), self.tier, self.root, mutant, self.claim.id)
+
+    def verdict(self, provenance: Mapping[str, Any], reason: str = "") -> Verdict:
+        """Close the case (with ``reason`` when it is cut short)."""
+        if not self.track.done:
+            self.track.status, _, self.track.evidence = rules.finish(self.track.state, False)
+            self.track.status, self.track.reason = "INCONCLUSIVE", reason or "interrupted"
+        results: tuple[MutantResult, ...] = tuple(
+            replace(judge(self.claim, m, self._runs[m.id], decided=self.decided_here), seconds=self._seconds[m.id])
+            for m in self.claim.mutants
+        )
+        status = self.track.status or "INCONCLUSIVE"
+        return Verdict(
+            claim=self.claim.id,
+            status=status,
+            reason=self.track.reason,
+            parts=self.track.evidence,
+            mutants=results,
+            provenance=provenance,
+            tier=self.tier,
+            n=self.track.trials,
+            seconds=self.track.seconds + sum(self._seconds.values()),
+            expected=status in ("VERIFIED", "SURVIVED") or (status == "INCONCLUSIVE" and not self.decided_here),
+        )
