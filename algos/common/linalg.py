@@ -38,6 +38,7 @@ UNIT_ROUNDOFF = 2.0**-53
 _MAX_ROUNDS = 3  # from a shifted start two rounds orthonormalise up to condition 1e14; the third removes what is left
 _SETTLED = 10.0  # a round whose factor has at most this condition leaves columns that are orthonormal to about 1e-14
 _TRUSTED = 1e7  # above this condition the rounding of a Gram matrix hides its smallest eigenvalue: the rank is in doubt
+_RANK_ROWS = 2**12  # the rounding of a factor built from slices stops growing with the number of rows
 _SQUARES_SAFE = (1e-250, 1e250)  # squared column lengths whose products neither overflow nor lose digits to underflow
 _ENTRIES_SAFE = (1e-280, 1e280)  # largest entries of columns whose reciprocals, times a condition number, are normal numbers
 
@@ -196,13 +197,11 @@ def _scaled_gram(table: ScaledTable) -> tuple[Array, Array]:
 
 
 def _unit_diagonal(G: Array, kept: NDArray[np.intp], lengths: Array) -> tuple[Array, Array]:
-    # powers of two, so that scaling the table by D is exact; the rest of the scaling is done on the small matrices
     root = np.sqrt(G.diagonal())
-    scale = np.where(root > 0.0, root, 1.0)
-    two = _power_of_two(scale)
     lengths = lengths.copy()
-    lengths[kept] *= two
-    G = G / np.outer(two, two)
+    lengths[kept] *= root
+    G = G / np.outer(root, root)
+    G[np.diag_indices(kept.size)] = 1.0
     return (G + G.T) / 2.0, _selection(kept, lengths)
 
 
@@ -227,17 +226,13 @@ def _selection(kept: NDArray[np.intp], lengths: Array) -> Array:
 
 def _cholesky(G: Array) -> tuple[Array, Array, float] | None:
     """Return (R, inverse of R, condition estimate) with G = R.T R, or None if G is not positive definite to working accuracy."""
-    root = np.sqrt(np.maximum(G.diagonal(), 0.0))
-    if not (root > 0.0).all():
-        return None
-    R, failed = lapack.dpotrf(G / np.outer(root, root), lower=0, clean=1)
+    R, failed = lapack.dpotrf(G, lower=0, clean=1)
     if failed:
         return None
     inverse, failed = lapack.dtrtri(R, lower=0)
     if failed:
         return None
-    cond = float(np.linalg.norm(R, 1) * np.linalg.norm(inverse, 1))
-    return R * root, inverse / root[:, None], cond
+    return R, inverse, float(np.linalg.norm(R, 1) * np.linalg.norm(inverse, 1))
 
 
 def _gram_path(G: Array, D: Array) -> Whitening | None:
@@ -251,24 +246,21 @@ def _gram_path(G: Array, D: Array) -> Whitening | None:
 def _shifted_path(table: ScaledTable, G: Array, D: Array) -> Whitening | None:
     R, inverse = _shifted_cholesky(G)
     factors: tuple[Array, ...] = (D @ inverse,)
-    for done in range(1, _MAX_ROUNDS + 1):
-        step = _cholesky(table.gram(factors))
+    for _ in range(_MAX_ROUNDS):
+        step = _cholesky(table.gram(factors))  # not scaled again: a column that came out short is a sign of dependence
         if step is None or step[2] > _TRUSTED:
             return None
         factors = (*factors, step[1])
         R, inverse = step[0] @ R, inverse @ step[1]
         if step[2] <= _SETTLED:
-            break
-        if done == _MAX_ROUNDS:
-            return None
-    length = np.linalg.norm(R, axis=0)  # the condition is that of columns scaled to unit length
-    cond = float(np.linalg.norm(R / length, 1) * np.linalg.norm(inverse * length[:, None], 1))
-    return Whitening(D @ inverse, D.shape[1], cond, "shifted", factors)
+            cond = float(np.linalg.norm(R, 1) * np.linalg.norm(inverse, 1))
+            return Whitening(reduce(np.matmul, factors), D.shape[1], cond, "shifted", factors)
+    return None
 
 
 def _shifted_cholesky(G: Array) -> tuple[Array, Array]:
     shift = 100.0 * UNIT_ROUNDOFF * float(np.linalg.norm(G, 2))
-    while True:  # ends: the rounding error of the sums is far below the norm, where any matrix becomes definite
+    while True:  # ends: far below the norm the shift outgrows the rounding error of G, and any Gram matrix becomes definite
         factor = _cholesky(G + shift * np.eye(G.shape[0]))
         if factor is not None:
             return factor[0], factor[1]
@@ -277,7 +269,7 @@ def _shifted_cholesky(G: Array) -> tuple[Array, Array]:
 
 def _svd_path(table: ScaledTable, D: Array) -> Whitening:
     values, right = np.linalg.svd(table.triangle((D,)), full_matrices=False)[1:]
-    cutoff = 2.0 * max(table.source.n_rows, D.shape[1]) * UNIT_ROUNDOFF * values[0]
+    cutoff = 2.0 * max(min(table.source.n_rows, _RANK_ROWS), D.shape[1]) * UNIT_ROUNDOFF * values[0]
     rank = int(np.count_nonzero(values > cutoff))
     kept = right[:rank].T / values[:rank]
     first = D @ kept

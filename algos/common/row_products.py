@@ -159,9 +159,12 @@ class ScaledTable:
 
     def column_peaks(self) -> Array:
         """Return the largest absolute entry of every column of ``diag(scale) A``, in one pass."""
+        peaks = np.zeros(self.source.n_features)
         with np.errstate(over="ignore"):
-            peaks = [_column_peaks(Y) for block in self.source for _, Y in self._scaled_slices(block)]
-        return np.max(peaks, axis=0)  # type: ignore[no-any-return]
+            for block in self.source:
+                for _, Y in self._scaled_slices(block):
+                    np.maximum(peaks, _column_peaks(Y), out=peaks)
+        return peaks
 
     def _scaled_slices(self, block: Block) -> Iterator[tuple[int, Any]]:
         if not is_sparse(block.X):
@@ -229,8 +232,8 @@ def _buffer(buffers: dict[int, Array], k: int, rows: int, columns: int) -> Array
 
 
 def _stacked_triangle(above: Array, below: Array) -> Array:
-    R: Array = np.linalg.qr(np.concatenate([above, below]), mode="r")
-    return R
+    R: Any = np.linalg.qr(np.concatenate([above, below]), mode="r")
+    return np.asarray(R)
 
 
 def _column_peaks(X: Any) -> Array:
