@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from algos.common.linalg import row_leverages, whitening
-from algos.common.validation import canonical_array, check_finite_rows, check_range
+from algos.common.validation import canonical_array, check_range
 from algos.lp_embeddings._quantile_kernels import duality_block, pinball_block, row_hashes
 
 FloatArray = npt.NDArray[np.float64]
@@ -100,10 +100,7 @@ def check_problem(
     t = check_range(t, name="t", low=0.0, high=1.0, low_open=True, high_open=True)
     table = canonical_array(A, name="A", sparse=True)
     n = int(table.shape[0])
-    response = np.ascontiguousarray(b, dtype=np.float64)
-    if response.shape != (n,):
-        raise ValueError(f"b must have shape ({n},), one response for each row of A, got {response.shape}; pass a vector of that length.")
-    check_finite_rows(response.reshape(-1, 1), name="b")
+    response = _column(b, n, "b", "one response for each row of A")
     weights = None if sample_weight is None else _check_weights(sample_weight, n)
     if merge:
         return _merged(table, response, weights), t
@@ -111,11 +108,16 @@ def check_problem(
     return QuantileData(table, response, plain, None, None, weights is None), t
 
 
+def _column(values: npt.ArrayLike, n: int, name: str, rule: str) -> FloatArray:
+    vector = np.asarray(values)
+    if vector.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), {rule}, got {vector.shape}; pass a vector of that length.")
+    checked = canonical_array(vector.reshape(-1, 1), name=name).ravel()
+    return np.ascontiguousarray(checked, dtype=np.float64)
+
+
 def _check_weights(sample_weight: npt.ArrayLike, n: int) -> FloatArray:
-    weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n,):
-        raise ValueError(f"sample_weight must have shape ({n},), got {weights.shape}; pass one weight for each row of A.")
-    check_finite_rows(weights.reshape(-1, 1), name="sample_weight")
+    weights = _column(sample_weight, n, "sample_weight", "one weight for each row of A")
     if np.any(weights < 0):
         raise ValueError(f"sample_weight must not be negative, got a minimum of {weights.min()!r}; clip the weights at zero.")
     if not np.any(weights > 0):

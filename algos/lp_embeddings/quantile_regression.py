@@ -156,7 +156,7 @@ def certified_quantile(
     [1. 2. 3.] True
     """
     data, t = check_problem(A, b, t, sample_weight)
-    options = _check_options(data, tol, sampler, size, band, certify, max_rounds)
+    options = check_options(data, tol, sampler, size, band, certify, max_rounds)
     return fit_quantile(data, t, options, as_generator(random_state))
 
 
@@ -218,7 +218,7 @@ def certify_quantile(
     if given.shape != (data.shape[1],):
         raise ValueError(f"coef must have shape ({data.shape[1]},), one number for each column of A, got {given.shape}; reshape it.")
     check_finite_rows(given.reshape(-1, 1), name="coef")
-    options = _check_options(data, tol, "auto", None, None, True, max_rounds)
+    options = check_options(data, tol, "auto", None, None, True, max_rounds)
     rng = as_generator(random_state)
     shape = geometry(data)
     search = Search(data, t, shape, options, rng)
@@ -227,9 +227,10 @@ def certify_quantile(
     return _result(search, given, final, options.tol, warn=False)
 
 
-def _check_options(
+def check_options(
     data: QuantileData, tol: float, sampler: str, size: int | None, band: int | None, certify: bool, max_rounds: int
 ) -> FitOptions:
+    """Check the options of a fit against its data and fill in the default sizes."""
     n, d = data.shape
     given = n if data.origin is None else len(data.origin)
     check_range(tol, name="tol", low=0.0, low_open=True)
