@@ -131,20 +131,20 @@ def ridge_leverage_sum(*, singular_values: npt.ArrayLike, ridge: float = 0.0) ->
 # --- sensitivities and Lewis weights -------------------------------------------------------------------------------------------
 
 
-def _bracket_terms(p: float, v: npt.ArrayLike, leverages: npt.ArrayLike) -> tuple[FloatArray, float, float]:
-    """Core of the bracket with its two factors, computed in logarithms so that exponents of p do not overflow."""
+def _log_brackets(p: float, v: npt.ArrayLike, leverages: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Logarithms of the core times max(t/v)^(1-p/2) and of the core times (sum v)^(p/2-1); -inf where a score is zero."""
     _need_exponent(p)
     weights, scores = np.asarray(v, dtype=np.float64), np.asarray(leverages, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_core = (1.0 - p / 2.0) * np.log(weights) + (p / 2.0) * np.log(scores)
-        ratios = scores / weights
-    dead = (scores <= 0.0) | (weights <= 0.0)
-    core = np.where(dead, 0.0, np.exp(np.where(dead, -math.inf, log_core)))
-    rho = float(np.max(ratios, where=~dead, initial=0.0))
-    by_ratio = rho ** (1.0 - p / 2.0) if rho > 0.0 else 1.0
-    total = float(np.sum(weights))
-    by_total = total ** (p / 2.0 - 1.0) if total > 0.0 else 1.0
-    return core, by_ratio, by_total
+    live = (scores > 0.0) & (weights > 0.0)
+    log_v = np.log(np.where(live, weights, 1.0))
+    log_t = np.log(np.where(live, scores, 1.0))
+    log_core = np.where(live, (1.0 - p / 2.0) * log_v + (p / 2.0) * log_t, -math.inf)
+    if not live.any():
+        return log_core, log_core
+    top = float(np.max(weights))
+    log_total = math.log(top) + math.log(float(np.sum(weights / top)))  # a sum of huge weights must not overflow
+    log_rho = float(np.max((log_t - log_v)[live]))
+    return log_core + (1.0 - p / 2.0) * log_rho, log_core + (p / 2.0 - 1.0) * log_total
 
 
 def sensitivity_lower(*, p: float, v: npt.ArrayLike, leverages: npt.ArrayLike) -> FloatArray:
@@ -176,8 +176,8 @@ def sensitivity_lower(*, p: float, v: npt.ArrayLike, leverages: npt.ArrayLike) -
     >>> sensitivity_lower(p=1.0, v=[1.0, 1.0], leverages=[1.0, 1.0]).round(4)
     array([0.7071, 0.7071])
     """
-    core, by_ratio, by_total = _bracket_terms(p, v, leverages)
-    return np.minimum(core * (by_total if p <= 2.0 else by_ratio), 1.0)
+    by_ratio, by_total = _log_brackets(p, v, leverages)
+    return np.asarray(np.exp(np.minimum(by_total if p <= 2.0 else by_ratio, 0.0)))
 
 
 def sensitivity_upper(*, p: float, v: npt.ArrayLike, leverages: npt.ArrayLike) -> FloatArray:
@@ -194,8 +194,8 @@ def sensitivity_upper(*, p: float, v: npt.ArrayLike, leverages: npt.ArrayLike) -
     >>> sensitivity_upper(p=1.0, v=[1.0, 4.0], leverages=[1.0, 1.0])
     array([1., 1.])
     """
-    core, by_ratio, by_total = _bracket_terms(p, v, leverages)
-    return np.minimum(core * (by_ratio if p <= 2.0 else by_total), 1.0)
+    by_ratio, by_total = _log_brackets(p, v, leverages)
+    return np.asarray(np.exp(np.minimum(by_ratio if p <= 2.0 else by_total, 0.0)))
 
 
 def total_sensitivity_range(*, p: float, rank: int) -> tuple[float, float]:
