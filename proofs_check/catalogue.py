@@ -162,13 +162,13 @@ class Catalogue:
 
         Raises
         ------
-        KeyError
+        ValueError
             A pattern matches no claim of the catalogue.
         """
         wanted = tuple(patterns)
         for pattern in wanted:
             if not any(fnmatchcase(claim_id, pattern) for claim_id in self):
-                raise KeyError(f"no claim matches {pattern!r}; known: {', '.join(self) or 'none'}")
+                raise ValueError(f"no claim matches {pattern!r}; known: {', '.join(self) or 'none'}")
         return tuple(
             claim
             for claim in self.claims

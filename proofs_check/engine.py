@@ -14,7 +14,8 @@ from proofs_check.instances import missing_data
 from proofs_check.measuring import Unit
 from proofs_check.model import Claim
 from proofs_check.provenance import provenance
-from proofs_check.records import RecordWriter, claim_line, load_records, mutant_line, write_lines
+from proofs_check.records import RecordWriter, load_records
+from proofs_check.results import write_results
 from proofs_check.scheduling import Case, Records, Track
 from proofs_check.seeds import ROOT, global_state_kept
 
@@ -122,10 +123,8 @@ def run(
 
     Raises
     ------
-    KeyError
-        A pattern that matches nothing.
     ValueError
-        An unknown option.
+        An unknown option, or a pattern that matches nothing.
     RecordError
         A record file that cannot be continued.
     """
@@ -206,7 +205,7 @@ class _Session:
         self._announce(close=True)
         result = self._result(tier, root)
         if self.folder is not None:
-            write_lines(self.folder / "results.jsonl", _lines(result))
+            write_results(result, self.folder / "results.jsonl")
         return result
 
     def _interrupt(self) -> None:
@@ -294,22 +293,3 @@ class _Session:
             interrupted=self.stopped == "interrupted",
             notes=self.store.notes,
         )
-
-
-def _lines(result: RunResult) -> list[dict[str, Any]]:
-    head = {
-        "type": "run",
-        "schema": 1,
-        "tier": result.tier,
-        "root": result.root,
-        "seconds": result.seconds,
-        "exit_code": result.exit_code,
-        "counts": result.counts,
-        "interrupted": result.interrupted,
-        "provenance": result.provenance,
-    }
-    lines = [head]
-    for verdict in result.verdicts:
-        lines.append(claim_line(verdict, result.summaries[verdict.claim]))
-        lines += [mutant_line(mutant) for mutant in verdict.mutants]
-    return lines

@@ -1,4 +1,4 @@
-"""JSON lines: block records that survive a kill, and result lines that a report reads.
+"""JSON lines: block records that survive a kill.
 
 A file begins with a header; every further line is one finished block with a checksum.  A last line cut by a kill is dropped and written
 again by the resumed run; anything else that is wrong is refused with its line number.  Nothing is ever unpickled.
@@ -9,7 +9,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from proofs_check.evidence import SCHEMA, BlockRecord, MutantResult, Verdict
+from proofs_check.evidence import SCHEMA, BlockRecord
 
 FSYNC_SECONDS = 2.0
 _TUPLES = ("log_wealth_R", "log_wealth_A", "slack_hist", "values")
@@ -226,29 +226,3 @@ class RecordWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-
-
-# -------------------------------------------------------------------------------------------------------------------- result lines
-
-
-def claim_line(verdict: Verdict, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the line of ``results.jsonl`` for a claim: its summary, verdict, evidence per part, counterexamples."""
-    body = plain(verdict)
-    mutants = body.pop("mutants")
-    slack = plain(verdict.slack)
-    tally = {status: sum(m["status"] == status for m in mutants) for status in sorted({m["status"] for m in mutants})}
-    return {"type": "claim", "schema": SCHEMA, **body, "slack": slack, "mutants": tally, "summary": plain(summary)}
-
-
-def mutant_line(mutant: MutantResult) -> dict[str, Any]:
-    """Return the line of ``results.jsonl`` for a mutant."""
-    return {"type": "mutant", "schema": SCHEMA, **plain(mutant)}
-
-
-def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write result lines to a file that appears whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        for line in lines:
-            file.write(dumps(line) + "\n")
-    temporary.replace(path)

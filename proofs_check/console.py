@@ -1,0 +1,140 @@
+"""What a person sees while claims run: a line per claim, and on a terminal a live line below them."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from proofs_check.evidence import RunResult, Verdict
+from proofs_check.model import Claim
+
+HEARTBEAT_SECONDS = 10.0
+_COLOURS = {
+    "VERIFIED": "green",
+    "SURVIVED": "cyan",
+    "REFUTED": "bold red",
+    "INCONCLUSIVE": "yellow",
+    "ERROR": "magenta",
+    "UNAVAILABLE": "dim",
+}
+
+
+def slack_words(verdict: Verdict) -> str:
+    """Say how tight a bound was."""
+    slack = verdict.slack
+    if slack is None:
+        return ""
+    if 0.995 <= slack.worst <= 1.0:
+        return f"slack {slack.worst:.3f} tight"
+    return f"slack {slack.worst:.3g}"
+
+
+def mutant_words(verdict: Verdict) -> str:
+    """Count the mutants that ran and those that were treated as they should be."""
+    ran = [mutant for mutant in verdict.mutants if mutant.status != "not run"]
+    good = sum(mutant.status in ("killed", "equivalent") for mutant in ran)
+    return f"mutants {good}/{len(ran)}" if ran else "mutants not run"
+
+
+def claim_words(verdict: Verdict, title: str) -> str:
+    """Summarise a verdict in one line."""
+    columns = f"{verdict.claim:<8} {title[:34]:<34} {verdict.status:<12} {slack_words(verdict):<18} n {verdict.n:<8,}"
+    text = f"  {columns} {verdict.seconds:6.1f} s  {mutant_words(verdict)}"
+    if verdict.status not in ("VERIFIED", "SURVIVED"):
+        text += f"\n           {verdict.reason}"
+    for found in verdict.counterexamples:
+        text += f"\n           measured {found.measured:.6g} against {found.bound:.6g} on {found.part}; replay {found.id}"
+    for mutant in verdict.mutants:
+        if mutant.status in ("survived", "error"):
+            text += f"\n           mutant {mutant.id} {mutant.status}: {mutant.why} ({mutant.reason})"
+    return text
+
+
+def run_words(result: RunResult) -> str:
+    """Summarise a run in one line."""
+    counts = " ".join(f"{count} {status}" for status, count in reversed(result.counts.items()) if count) or "nothing ran"
+    ran = [m for v in result.verdicts for m in v.mutants if m.status != "not run"]
+    good = sum(m.status in ("killed", "equivalent") for m in ran)
+    return f"{len(result.verdicts)} claims: {counts} | mutants {good}/{len(ran)} | {result.seconds:.1f} s | exit {result.exit_code}"
+
+
+class Plain:
+    """A line per claim, and a heartbeat while nothing else is said; no escape codes."""
+
+    def __init__(self, jobs: int, stream: TextIO | None = None) -> None:
+        self.jobs, self.stream = jobs, stream or sys.stdout
+        self._spoke = time.monotonic()
+        self.result: RunResult | None = None
+
+    def say(self, text: str) -> None:
+        """Print at once."""
+        print(text, file=self.stream, flush=True)
+        self._spoke = time.monotonic()
+
+    def started(self, claims: Sequence[Claim], result: RunResult) -> None:
+        """Print the header."""
+        self.result = result
+        mutants = sum(len(claim.mutants) for claim in claims)
+        where = f" | {result.records}" if result.records else ""
+        self.say(f"root {result.root} | {result.tier} | {len(claims)} claims, {mutants} mutants, {self.jobs} jobs{where}")
+        for note in result.notes:
+            self.say(note)
+
+    def progressed(self, claim: Claim, trials: int) -> None:
+        """Give a sign of life."""
+        if time.monotonic() - self._spoke > HEARTBEAT_SECONDS:
+            self.say(f"  ... {claim.id} after {trials:,} trials")
+
+    def finished(self, claim: Claim, verdict: Verdict) -> None:
+        """Print a verdict."""
+        self.say(claim_words(verdict, claim.title))
+
+    def __enter__(self) -> "Plain":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return
+
+
+class Live(Plain):
+    """Verdicts as above, in colour, and below them what is being tried now."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(jobs)
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._console = Console(highlight=False)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress: Any = Progress(*columns, console=self._console, transient=True)
+        self._task: Any = None
+
+    def __enter__(self) -> "Live":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print above the live line."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def started(self, claims: Sequence[Claim], result: RunResult) -> None:
+        """Print the header and start the live line."""
+        super().started(claims, result)
+        self._task = self._progress.add_task("starting", total=len(claims))
+
+    def progressed(self, claim: Claim, trials: int) -> None:
+        """Show what is being tried."""
+        self._progress.update(self._task, description=f"{claim.id} {claim.title[:30]}: {trials:,} trials")
+
+    def finished(self, claim: Claim, verdict: Verdict) -> None:
+        """Print a verdict in its colour."""
+        self._console.print(claim_words(verdict, claim.title), style=_COLOURS[verdict.status], markup=False, soft_wrap=True)
+        self._progress.advance(self._task)
+
+
+def listener(jobs: int) -> Plain:
+    """Choose by what the standard output is."""
+    return Live(jobs) if sys.stdout.isatty() else Plain(jobs)
