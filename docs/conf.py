@@ -39,6 +39,7 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's parameter sections say types, shapes and units
 autodoc_member_order = "bysource"
+default_role = "py:obj"  # a name in single backticks becomes a link where it can
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -63,7 +64,8 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "github-dark",
 }
-html_sidebars = {"development": [], "changelog": [], "index": []}
+# A side bar only where it leads to many pages.
+html_sidebars = {name: [] for name in ("index", "development", "changelog", "theory/*", "gallery/**", "search", "genindex")}
 
 sphinx_gallery_conf = {
     "examples_dirs": [str(ROOT / "build" / "docs" / "gallery")],

@@ -5,14 +5,13 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import check_range
-from algos.lp_embeddings._quantile_problem import check_problem
+from algos.lp_embeddings._quantile_problem import append_ones, check_problem
 from algos.lp_embeddings.quantile_regression import RegressionResult, check_options, fit_quantile
 
 __all__ = ["SampledQuantileRegressor"]
@@ -68,7 +67,7 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         ``certificate_.verify(X, y, sample_weight)`` recomputes the statement from the data.
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if X had string names.
 
     See Also
@@ -145,7 +144,7 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         """
         check_range(self.quantile, name="quantile", low=0.0, high=1.0, low_open=True, high_open=True)
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", y_numeric=True)
-        data, t = check_problem(_with_intercept(X) if self.fit_intercept else X, y, self.quantile, sample_weight)
+        data, t = check_problem(append_ones(X) if self.fit_intercept else X, y, self.quantile, sample_weight)
         options = check_options(data, self.tol, self.sampler, self._size(X.shape[0]), None, self.certify, self.max_rounds)
         result = fit_quantile(data, t, options, as_generator(self.random_state), intercept=self.fit_intercept)
         return self._set_fit(result)
@@ -193,10 +192,3 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _with_intercept(X: Any) -> Any:
-    ones = np.ones((X.shape[0], 1), dtype=X.dtype)
-    if scipy.sparse.issparse(X):
-        return scipy.sparse.hstack([X, ones], format="csr")
-    return np.hstack([X, ones])

@@ -31,7 +31,6 @@ SCRIPT = '''\
 {docstring}
 """
 
-# sphinx_gallery_thumbnail_path = "{thumbnail}"
 from pathlib import Path
 
 from experiments import figures
@@ -76,7 +75,7 @@ def write_scripts(folder: Path) -> list[Path]:
         title = _title(source)
         fields = {"title": title, "rule": "=" * len(title), "docstring": ast.get_docstring(source), "key": entry.key}
         script = place / f"plot_{entry.name}.py"
-        script.write_text(SCRIPT.format(thumbnail="", **fields), encoding="utf-8")
+        script.write_text(SCRIPT.format(**fields), encoding="utf-8")
         scripts.append(script)
     return scripts
 
