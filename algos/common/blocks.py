@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import scipy.sparse as sp
 
-from algos.common.validation import canonical_array, is_sparse
+from algos.common.validation import as_table, canonical_array, canonical_rows, is_sparse, real_dtype
 
 __all__ = ["BLOCK_ROWS", "Block", "RowSource", "row_blocks", "tree_sum"]
 
@@ -56,9 +56,9 @@ class RowSource:
     ----------
     X : array-like, memmap, sparse matrix, dask array, or re-iterable of blocks
         Table of shape (n, d). A list or tuple whose first item is a 2-D array, any other object with ``__iter__`` that starts
-        again each time, and a function without arguments that returns an iterator are taken as blocks, top to bottom. Arrays are not
-        copied when they are C-contiguous float64 or float32, and never copied when they are memory-mapped in that form.
-        A dask array is computed one row chunk at a time; a chunk has to fit in memory.
+        again each time, and a function without arguments that returns an iterator are taken as blocks, top to bottom. An array, also a
+        memory-mapped one, is never copied as a whole: other types than float64 and float32, and column-major order, are converted block
+        by block. A dask array is computed one row chunk at a time; a chunk has to fit in memory.
     y : array-like of shape (n,) or (n, k), optional
         Targets.
     weights : array-like of shape (n,), optional
@@ -111,7 +111,7 @@ class RowSource:
         self._n_rows: int | None = None if table is None else int(table.shape[0])
         self.n_features: int = int(first.shape[1])
         self.is_sparse: bool = is_sparse(first)
-        self.dtype: np.dtype[Any] = np.dtype(first.dtype)
+        self.dtype: np.dtype[Any] = np.dtype(real_dtype(first.dtype))
         self._y = None if y is None else np.asarray(y)
         self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         for name, values in (("y", self._y), ("weights", self._weights)):
@@ -193,7 +193,7 @@ def _reader(X: Any) -> tuple[Callable[[], Iterator[Any]], Any]:
         return _dask_reader(X), None
     stream = X if callable(X) and not hasattr(X, "__iter__") else _block_iterable(X)
     if stream is None:
-        table = canonical_array(X, sparse=True, check_finite=False)
+        table = _whole_table(X)
         return lambda: iter((table,)), table
 
     def read() -> Iterator[Any]:
@@ -202,6 +202,16 @@ def _reader(X: Any) -> tuple[Callable[[], Iterator[Any]], Any]:
                 yield canonical_array(piece, name="a block of X", sparse=True, check_finite=False)
 
     return read, None
+
+
+def _whole_table(X: Any) -> Any:
+    if is_sparse(X):
+        return canonical_array(X, sparse=True, check_finite=False)
+    table = as_table(X)
+    if table.dtype.kind == "O" or 0 in table.shape:
+        return canonical_array(table, check_finite=False)
+    real_dtype(table.dtype)  # raises for what is not a number
+    return table  # other types and orders are converted block by block: a memory-mapped file is never copied
 
 
 def _block_iterable(X: Any) -> Any:
@@ -233,7 +243,7 @@ def _dask_reader(X: Any) -> Callable[[], Iterator[Any]]:
 
 def _slice(table: Any, first: int, stop: int) -> Any:
     if not is_sparse(table):
-        return np.asarray(table[first:stop])
+        return canonical_rows(np.asarray(table[first:stop]), real_dtype(table.dtype))
     stop = min(stop, table.shape[0])
     low, high = int(table.indptr[first]), int(table.indptr[stop])
     return csr_rows(table.data[low:high], table.indices[low:high], table.indptr[first : stop + 1] - low, table.shape[1])

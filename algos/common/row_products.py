@@ -159,7 +159,7 @@ class ScaledTable:
 
     def column_peaks(self) -> Array:
         """Return the largest absolute entry of every column of ``diag(scale) A``, in one pass."""
-        peaks = np.zeros(self.source.n_features)
+        peaks: Array = np.zeros(self.source.n_features)
         with np.errstate(over="ignore"):
             for block in self.source:
                 for _, Y in self._scaled_slices(block):
@@ -205,7 +205,8 @@ def ridge_rows(ridge: float, factors: Factors) -> Array:
 
 def _slice_rows(width: int) -> int:
     fitting = max(_SLICE_ENTRIES // max(width, 1), 1)
-    return min(max(1 << (fitting.bit_length() - 1), _MIN_SLICE), _MAX_SLICE)  # a power of two, so that slices fill blocks exactly
+    power: int = 1 << (fitting.bit_length() - 1)
+    return min(max(power, _MIN_SLICE), _MAX_SLICE)  # a power of two, so that slices fill blocks exactly
 
 
 def _product(X: Any, scale: Array | None, factors: Factors, buffers: dict[int, Array]) -> Array:
@@ -216,8 +217,9 @@ def _product(X: Any, scale: Array | None, factors: Factors, buffers: dict[int, A
     elif scale is None:
         return np.asarray(X.toarray() if is_sparse(X) else X, dtype=np.float64)
     else:
-        dense = X.toarray() if is_sparse(X) else X
-        return np.multiply(dense, scale[:, None], out=_buffer(buffers, 0, *dense.shape))
+        dense: np.ndarray = X.toarray() if is_sparse(X) else X
+        np.multiply(dense, scale[:, None], out=_buffer(buffers, 0, *dense.shape))
+        return buffers[0][: X.shape[0]]
     if scale is not None:
         Y *= scale[:, None]
     for k, factor in enumerate(factors[1:], start=2):
@@ -233,11 +235,11 @@ def _buffer(buffers: dict[int, Array], k: int, rows: int, columns: int) -> Array
 
 def _stacked_triangle(above: Array, below: Array) -> Array:
     R: Any = np.linalg.qr(np.concatenate([above, below]), mode="r")
-    return np.asarray(R)
+    return np.asarray(R, dtype=np.float64)
 
 
 def _column_peaks(X: Any) -> Array:
-    peaks = np.zeros(X.shape[1])
+    peaks: Array = np.zeros(X.shape[1])
     if is_sparse(X):
         np.maximum.at(peaks, X.indices, np.abs(X.data))
     else:

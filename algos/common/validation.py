@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["canonical_array", "check_finite_rows", "check_option", "check_range", "is_sparse"]
+__all__ = ["as_table", "canonical_array", "canonical_rows", "check_finite_rows", "check_option", "check_range", "is_sparse", "real_dtype"]
 
 T = TypeVar("T")
 
@@ -80,21 +80,73 @@ def canonical_array(X: Any, *, name: str = "X", sparse: bool = False, min_rows: 
 
 
 def _canonical_dense(X: Any, name: str) -> np.ndarray:
+    array = as_table(X, name=name)
+    try:
+        return canonical_rows(array, real_dtype(array.dtype, name))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} has entries that are not numbers ({error}); encode them first") from error
+
+
+def as_table(X: Any, *, name: str = "X") -> np.ndarray:
+    """Return ``X`` as a two-dimensional array of whatever type and order, without copying an array.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Table.
+    name : str, default="X"
+        Name used in messages.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, or with masked entries.
+
+    Examples
+    --------
+    >>> from algos.common.validation import as_table
+    >>> as_table([[1, 2]]).shape
+    (1, 2)
+    """
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(f"{name} has masked entries; fill them or drop their rows")
     array = np.asanyarray(X) if isinstance(X, np.memmap) else np.asarray(X)
     if array.ndim != 2:
         remedy = f"{name}.reshape(-1, 1) for one column or {name}.reshape(1, -1) for one row" if array.ndim == 1 else "a 2-D table"
         raise ValueError(f"{name} has {array.ndim} dimension(s), 2 are expected; give {remedy}")
-    target = _real_dtype(array.dtype, name)
-    try:
-        return np.require(array, dtype=target, requirements=["C", "A"]) if not _is_canonical(array) else array
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} has entries that are not numbers ({error}); encode them first") from error
+    return array
 
 
-def _is_canonical(array: np.ndarray) -> bool:
-    return array.flags.c_contiguous and array.flags.aligned and array.dtype in (np.float64, np.float32) and array.dtype.isnative
+def canonical_rows(rows: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return rows as a C-contiguous, aligned array of a native type; the input itself when it is one.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (b, d)
+        Rows.
+    dtype : {float64, float32}
+        Type of the result.
+
+    Returns
+    -------
+    ndarray of shape (b, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from algos.common.validation import canonical_rows
+    >>> rows = np.ones((2, 2))
+    >>> canonical_rows(rows, np.float64) is rows
+    True
+    """
+    flags = rows.flags
+    if flags.c_contiguous and flags.aligned and rows.dtype == dtype and rows.dtype.isnative:
+        return rows
+    return np.require(rows, dtype=dtype, requirements=["C", "A"])
 
 
 def _canonical_sparse(X: Any, name: str, accepted: bool) -> Any:
@@ -103,7 +155,7 @@ def _canonical_sparse(X: Any, name: str, accepted: bool) -> Any:
     csr: Any = sp.csr_array(X)
     if csr.ndim != 2:
         raise ValueError(f"{name} has {csr.ndim} dimension(s), 2 are expected")
-    data = csr.data.astype(_real_dtype(csr.dtype, name), copy=False)
+    data = csr.data.astype(real_dtype(csr.dtype, name), copy=False)
     indices, indptr = csr.indices.astype(np.int64, copy=False), csr.indptr.astype(np.int64, copy=False)
     canonical: Any = sp.csr_array((data, indices, indptr), shape=csr.shape, copy=False)
     if not canonical.has_canonical_format:
@@ -115,7 +167,32 @@ def _canonical_sparse(X: Any, name: str, accepted: bool) -> Any:
     return canonical
 
 
-def _real_dtype(dtype: np.dtype[Any], name: str) -> type[np.float32] | type[np.float64]:
+def real_dtype(dtype: np.dtype[Any], name: str = "X") -> type[np.float32] | type[np.float64]:
+    """Return the type in which numbers of another type are read: float32 for float32, else float64.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the input.
+    name : str, default="X"
+        Name used in messages.
+
+    Returns
+    -------
+    type
+
+    Raises
+    ------
+    TypeError
+        Complex or not numeric.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from algos.common.validation import real_dtype
+    >>> real_dtype(np.dtype("int32")).__name__
+    'float64'
+    """
     if dtype.kind == "c":
         raise TypeError(f"{name} is complex; give real numbers, for example {name}.real")
     if dtype.kind not in "fiubO":
@@ -156,7 +233,7 @@ def check_finite_rows(X: np.ndarray, *, name: str = "X", start: int = 0) -> None
         if bad.size:
             i, j = bad[0]
             raise ValueError(
-                f"{name} has a {'NaN' if np.isnan(rows[i, j]) else 'infinite'} entry in row {start + first + i}, column {j}; "
+                f"{name} has {'a NaN' if np.isnan(rows[i, j]) else 'an infinite'} entry in row {start + first + i}, column {j}; "
                 "finite numbers are needed: drop such rows or fill the entries"
             )
 

@@ -5,6 +5,7 @@ number of a row depends on the seed and on the number of the row alone: the same
 blocks, or by several workers.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -119,7 +120,8 @@ def inclusion_probabilities(scores: ArrayLike, m: float) -> Array:
         raise ValueError("scores are all zero; a table of zeros has no row to draw")
     if m >= n0:
         return positive.astype(np.float64)
-    kept = s[positive] / s.max()  # at most 1, so that sums cannot overflow
+    # the largest is scaled to 2**500 and the smallest lifted to 2**-500, so that neither sums nor quotients leave the range of floats
+    kept = np.maximum(np.ldexp(s[positive], 500 - math.frexp(s.max())[1]), 2.0**-500)
     inverse_alpha = _inverse_alpha(kept, m)
     q = np.zeros_like(s)
     q[positive] = np.minimum(1.0, 1.0 / n0 + kept * inverse_alpha)
@@ -132,9 +134,9 @@ def _inverse_alpha(s: Array, m: float) -> float:
     falling = np.sort(s)[::-1]
     rest = np.cumsum(falling[::-1])[::-1]  # rest[k]: sum of all but the k largest; small terms are added first
     k = np.arange(n)
-    with np.errstate(over="ignore"):
-        x = (m - k - (n - k) / n) / rest  # the root if exactly the k largest are capped
+    x = (m - k - (n - k) / n) / rest  # the root if exactly the k largest are capped
     fits = 1.0 / n + falling * x <= 1.0
+    fits[-1] = True  # holds for every m < n; rounding may deny it
     return max(float(x[np.argmax(fits)]), 0.0)
 
 
@@ -146,12 +148,13 @@ def sample_rows(
     Parameters
     ----------
     q : array-like of shape (n,)
-        Probabilities in [0, 1], at least one positive.
+        Probabilities in [0, 1]; at least one positive unless the method is Bernoulli, where an empty block is no fault.
     method : {"bernoulli", "fixed", "systematic"}, default="bernoulli"
-        ``"bernoulli"``: each row on its own, weight 1/q; the only method that can be used block by block. ``"fixed"``: m independent draws with
-        replacement, m the sum of q rounded to the nearest integer, row i with probability :math:`p_i = q_i / \sum q`; weight of a row drawn
-        c times: :math:`c / (m p_i)`. ``"systematic"``: one random number, exact probabilities, size m rounded up or down, weight 1/q;
-        rows are dependent, and no embedding theorem covers it.
+        ``"bernoulli"``: each row on its own, weight 1/q; the only method that can be used block by block.
+        ``"fixed"``: m independent draws with replacement, m the sum of q rounded to the nearest integer, row i with probability
+        :math:`p_i = q_i / \sum q`; a row drawn c times has weight :math:`c / (m p_i)`.
+        ``"systematic"``: one random number, exact probabilities, size m rounded up or down, weight 1/q; rows are dependent, and no
+        embedding theorem covers it.
     seed : int
         Key of the random numbers, in [0, 2**128).
     start : int, default=0
@@ -167,7 +170,7 @@ def sample_rows(
     Raises
     ------
     ValueError
-        Probabilities outside [0, 1], NaN, or all zero; a negative seed, start or level; an unknown method.
+        Probabilities outside [0, 1] or NaN; a negative seed, start or level; an unknown method.
 
     Notes
     -----
@@ -184,7 +187,9 @@ def sample_rows(
     True
     """
     check_option(method, ("bernoulli", "fixed", "systematic"), name="method")
+    seed = check_range(seed, name="seed", low=0, integer=True)
     start = check_range(start, name="start", low=0, integer=True)
+    level = check_range(level, name="level", low=0, integer=True)
     probabilities = _checked_probabilities(q)
     if method == "bernoulli":
         drawn, weights = _bernoulli(probabilities, seed, start, level)
@@ -221,11 +226,11 @@ def _fixed(q: Array, seed: int, level: int) -> tuple[NDArray[np.intp], Array]:
 
 
 def _systematic(q: Array, seed: int, level: int) -> tuple[NDArray[np.intp], Array]:
-    total = _positive_total(q)
-    offset = float(row_uniforms(seed, 0, 1, level)[0])
-    points = np.arange(offset, total[-1], 1.0)
-    # steps of length 1 meet no row twice, as q <= 1; rounding of the running sum could still make it so at q = 1
-    drawn = np.unique(_owner(total, points))
+    _positive_total(q)
+    certain = q == 1.0  # set apart, so that the rounding of the running sum cannot lose one
+    total = np.cumsum(np.where(certain, 0.0, q))
+    points = np.arange(float(row_uniforms(seed, 0, 1, level)[0]), total[-1], 1.0)
+    drawn = np.union1d(np.flatnonzero(certain), _owner(total, points))
     return drawn, 1.0 / q[drawn]
 
 
@@ -238,7 +243,8 @@ def _positive_total(q: Array) -> Array:
 
 def _owner(total: Array, points: Array) -> NDArray[np.intp]:
     """Return for each point in [0, total[-1]) the row whose part of the running sum holds it; rows of probability 0 hold none."""
-    return np.minimum(np.searchsorted(total, points, side="right"), np.searchsorted(total, total[-1], side="left"))
+    last = int(np.searchsorted(total, total[-1], side="left"))
+    return np.minimum(np.searchsorted(total, points, side="right"), last)
 
 
 def uniform(n: int) -> Array:
@@ -327,4 +333,5 @@ def leverage_sensitivity(sensitivity: ArrayLike, leverage: ArrayLike) -> Array:
     [0.5, 0.75]
     """
     s, tau = np.asarray(sensitivity, dtype=np.float64), np.asarray(leverage, dtype=np.float64)
-    return np.maximum(s / s.sum(), tau / tau.sum())
+    combined: Array = np.maximum(s / s.sum(), tau / tau.sum())
+    return combined
