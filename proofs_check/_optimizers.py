@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Climber", "Peak", "ascend"]
+__all__ = ["Climber", "Peak", "ascend", "climb_from"]
 
 Vector: TypeAlias = NDArray[np.float64]
 Peak: TypeAlias = tuple[float, Vector]
@@ -113,6 +113,32 @@ def ascend(
         peaks += _round(climber, dimension, known[: _RUNS - 1], step, rng)
         known, left = [], left + climber.left
     return sorted(peaks, key=_height)
+
+
+def climb_from(climber: Climber, peak: Peak, step: float, rng: np.random.Generator) -> Peak:
+    """Improve a known point: one evolution run with half of the climber's evaluations, then a polish with the rest.
+
+    Parameters
+    ----------
+    climber : Climber
+        Function and budget.
+    peak : (value, vector)
+        Where to begin; need not be admissible.
+    step : float
+        First step.
+    rng : numpy.random.Generator
+        All randomness.
+
+    Returns
+    -------
+    (value, vector)
+    """
+    if peak[1].size == 0:
+        return peak
+    leg = Climber(climber, (climber.left + 1) // 2)
+    leg.best = peak
+    last_step = _evolve(leg, peak[1], peak[0], step, rng)
+    return _polished(climber, leg.best, last_step, rng)
 
 
 def _height(peak: Peak) -> float:

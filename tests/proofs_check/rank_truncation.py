@@ -64,7 +64,7 @@ def claim(constant=PHI, sizes=((2, 2, 1), (4, 4, 2)), tight=0.999, **options) ->
         budget=FloatBudget(k=40, scale=lambda inst, outcome: np.linalg.norm(inst.M), why="backward error of an SVD of a few rows"),
         families=[Family("pairs", gaussian, grid, search=space)],
         impl={"truncate": truncate},
-        mutants=[Mutant("smaller", "bound", lambda f: lambda **k: 0.95 * f(**k), why="the constant is sharp to within 5 %", part="*m=2*")],
+        mutants=[Mutant("smaller", "bound", lambda f: lambda **k: 0.95 * f(**k), why="the constant is sharp to within 5 %")],
         source=Source("derived", proof="von Neumann's trace inequality reduces it to hard thresholding of vectors"),
         plain="truncation at most multiplies the distance to a matrix of rank r by the golden ratio",
         tight=tight,
