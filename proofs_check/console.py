@@ -42,6 +42,8 @@ def claim_words(verdict: Verdict, title: str) -> str:
     text = f"  {columns} {verdict.seconds:6.1f} s  {mutant_words(verdict)}"
     if verdict.status not in ("VERIFIED", "SURVIVED"):
         text += f"\n           {verdict.reason}"
+    if verdict.status == "ERROR":
+        text += f"\n           again: python -m proofs_check run {verdict.claim} --mutants none"
     for found in verdict.counterexamples:
         text += f"\n           measured {found.measured:.6g} against {found.bound:.6g} on {found.part}; replay {found.id}"
     for mutant in verdict.mutants:

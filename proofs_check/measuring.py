@@ -163,7 +163,8 @@ def run_unit(unit: Unit) -> tuple[BlockRecord, ...]:
                 done.append(source.measure(source.instance(rng), rng))
             records = tuple(_condense(source, level, done) for level in unit.levels)
     except Exception as error:
-        text = f"trial {len(done)} of block {unit.block} on {unit.family.name}[{unit.instance}]: {_describe(error)}"
+        trial = f"trial {len(done)} of " if len(done) < unit.trials else ""
+        text = f"{trial}block {unit.block} on {unit.family.name}[{unit.instance}]: {_describe(error)}"
         records = tuple(replace(unit.blank(level), error=text) for level in unit.levels)
     share = (time.perf_counter() - started) / len(records)
     return tuple(replace(record, seconds=share) for record in records)
