@@ -157,6 +157,10 @@ def run_unit(unit: Unit) -> tuple[BlockRecord, ...]:
     try:
         with wall_limit(unit.seconds):
             poison_global_state()
+            if unit.stream == STREAMS["search"]:
+                from proofs_check.pinning import search_unit
+
+                return (replace(search_unit(unit), seconds=time.perf_counter() - started),)
             source = Trials(unit)
             rng = unit.random_stream()
             for _ in range(unit.trials):

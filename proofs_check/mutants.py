@@ -52,7 +52,8 @@ def mutant_parts(claim: Claim, mutant: Mutant, tier: Tier) -> tuple[Part, ...]:
     parts = tuple(part for part in claim.parts() if _is_honest(claim, part.subject))
     if mutant.part is None or tier != "quick":
         return parts
-    return tuple(part for part in parts if fnmatchcase(part.label, mutant.part)) or parts
+    glob = mutant.part
+    return tuple(part for part in parts if fnmatchcase(part.label.replace(".worst(", "(", 1), glob)) or parts  # found instances go along
 
 
 def _is_honest(claim: Claim, name: str) -> bool:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from proofs_check import rules
-from proofs_check.evidence import TIERS, BlockRecord, MutantResult, Part, Status, Tier, Verdict
+from proofs_check import pinning, rules
+from proofs_check.evidence import TIERS, BlockRecord, Evidence, MutantResult, Part, Status, Tier, Verdict
 from proofs_check.measuring import Unit, first_blocks
 from proofs_check.model import DETERMINISTIC, STREAMS, Claim, Mutant
 from proofs_check.mutants import judge, killers, mutant_parts, wanted
@@ -18,6 +18,7 @@ from proofs_check.provenance import fingerprint, mutant_fingerprint
 from proofs_check.records import same_content
 
 Records = tuple[BlockRecord, ...]
+_FUSED = 2000  # evaluations of a search that may take as long as a block
 
 
 class Track:
@@ -33,15 +34,18 @@ class Track:
         Claim that declares the mutant.
     tier, root
         Of the run.
+    searches : sequence of BlockRecord
+        What was found already; without it the track begins with a search where the claim declares one.
     """
 
-    def __init__(self, claim: Claim, tier: Tier, root: int, mutant: Mutant | None = None, owner: str = "") -> None:
+    def __init__(
+        self, claim: Claim, tier: Tier, root: int, mutant: Mutant | None = None, owner: str = "", searches: Sequence[BlockRecord] = ()
+    ) -> None:
         self.claim, self.tier, self.root, self.mutant = claim, tier, root, mutant
         self.name = f"{owner}/{mutant.id}" if mutant is not None else ""
         base = fingerprint(claim, tier, root)
         self.fingerprint = base if mutant is None else mutant_fingerprint(base, mutant)
-        self.parts = claim.parts() if mutant is None else mutant_parts(claim, mutant, tier)
-        self.state = rules.new_state(claim, tier, self.parts)
+        self._use(claim)
         self.budget = claim.tiers[tier]
         self.round = 0
         self.status: Status | None = None
@@ -54,6 +58,16 @@ class Track:
             mutant is None and self.budget.slack_trials > 0 and claim.kind not in (*DETERMINISTIC, "lower", "completeness")
         )
         self._decided = self._exhausted = False
+        self.searches = tuple(searches)
+        self._to_search = pinning.plan(claim, tier, {part.family for part in self.parts}) if not searches else ()
+        if searches:
+            self._use(pinning.armed_by(claim, searches))
+
+    def _use(self, claim: Claim) -> None:
+        """Start collecting evidence about a claim (again, once a search has added the instances that it found)."""
+        self.claim = claim
+        self.parts = claim.parts() if self.mutant is None else mutant_parts(claim, self.mutant, self.tier)
+        self.state = rules.new_state(claim, self.tier, self.parts)
 
     @property
     def done(self) -> bool:
@@ -63,19 +77,22 @@ class Track:
     def fail(self, status: Status, reason: str) -> None:
         """End the track without measuring."""
         self.status, self.reason = status, reason
-        self.evidence = rules.finish(self.state, False)[2]
+        self.evidence = self._annotated(rules.finish(self.state, False)[2])
 
     # ------------------------------------------------------------------------------------------------------------------- rounds
 
     def units(self) -> list[Unit]:
         """Return the units of the next round in the order in which they will be committed; none once there is nothing left to measure."""
+        if self._to_search:
+            return list(self._search_units())
         if self._decided:
             return self._slack_units()
         return [unit for group in self._groups() for unit in self._round(group, self.round)]
 
     def recheck(self) -> list[Unit]:
         """Return the units that are measured a second time: block 0 of every part, for the claim itself."""
-        return self.units() if self.mutant is None and self.round == 0 and not self._decided else []
+        first = self.mutant is None and self.round == 0 and not self._decided and not self._to_search
+        return self.units() if first else []
 
     def _groups(self) -> list[list[Part]]:
         """Gather open parts whose levels share their trials."""
@@ -107,6 +124,14 @@ class Track:
             groups.setdefault((part.subject, part.family, part.instance, alone), []).append(part)
         blocks = first_blocks(self.budget.slack_trials, self.budget.block)
         return [self._unit(group, STREAMS["slack"], *block) for block in blocks for group in groups.values()]
+
+    def _search_units(self) -> Iterator[Unit]:
+        """Yield one search per subject and grid point; subjects that cheat are not searched."""
+        for subject in self.claim.subjects:
+            for family, index, evaluations in self._to_search if subject.expected == "pass" else ():
+                part = Part(0, subject.name, family.name, index, None, 0.0, "")
+                fuse = self.budget.seconds * max(evaluations / _FUSED, 1.0)
+                yield replace(self._unit([part], STREAMS["search"], 0, evaluations), seconds=fuse)
 
     def unit_of(self, record: BlockRecord) -> Unit:
         """Return the unit that measured a record, for its level alone."""
@@ -143,6 +168,9 @@ class Track:
         records = [record for group in finished for record in group]
         for record in records:
             self.seconds += record.seconds
+        if self._to_search:
+            self._arm(records)
+            return
         difference = _difference(finished, repeated)
         if difference:
             self.fail("ERROR", difference)
@@ -163,13 +191,27 @@ class Track:
             if answer == "ERROR" or not self._slack_pending:
                 self._finish(self._exhausted)
 
+    def _arm(self, records: Sequence[BlockRecord]) -> None:
+        """Add what the searches found to the claim, then try it."""
+        self.searches, self._to_search = tuple(records), ()
+        error = next((record.error for record in records if record.error), None)
+        if error is None:
+            self._use(pinning.armed_by(self.claim, records))
+        else:
+            self.fail("ERROR", error)
+
+    def _annotated(self, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+        return tuple(pinning.annotated(part, self.searches) for part in evidence)
+
     def _remember(self, record: BlockRecord) -> None:
         """Keep the record with the clearest violation, for a counterexample."""
         if record.k_lo > 0 and (self.best is None or (record.slack_max or 0.0) > (self.best.slack_max or 0.0)):
             self.best = record
 
     def _finish(self, exhausted: bool) -> None:
-        self.status, self.reason, self.evidence = rules.finish(self.state, exhausted)
+        self.status, reason, evidence = rules.finish(self.state, exhausted)
+        self.reason = reason + (pinning.searched(self.searches) if self.mutant is None else "")
+        self.evidence = self._annotated(evidence)
 
 
 def _difference(finished: Sequence[Records], repeated: Sequence[Records]) -> str:
@@ -235,7 +277,9 @@ class Case:
             return
         following = next((killer for killer in killers(self.claim, mutant) if killer not in runs), None)
         if following is not None:
-            self._live[mutant.id] = Track(self._find(following), self.tier, self.root, mutant, self.claim.id)
+            # A wrong formula is tried on what the right one's search found; wrong code has worst instances of its own.
+            known = self.track.searches if mutant.where == "bound" and following == self.claim.id else ()
+            self._live[mutant.id] = Track(self._find(following), self.tier, self.root, mutant, self.claim.id, known)
 
     def verdict(self, provenance: Mapping[str, Any], reason: str = "") -> Verdict:
         """Close the case (with ``reason`` when it is cut short)."""

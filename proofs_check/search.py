@@ -7,11 +7,10 @@ concluded about them comes from fresh trials (stream 1), under the error probabi
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from proofs_check._objective import Objective
 from proofs_check._optimizers import ascend
@@ -19,15 +18,13 @@ from proofs_check.model import (
     DETERMINISTIC,
     Claim,
     Family,
-    Instance,
     Mutant,
-    SearchSpace,
     Subject,
     Tier,
 )
 from proofs_check.seeds import ROOT, global_state_kept, poison_global_state
 
-__all__ = ["EVALUATIONS", "SEARCHABLE", "Found", "Objective", "Pinned", "SearchResult", "SizeReport", "armed", "search_worst"]
+__all__ = ["EVALUATIONS", "SEARCHABLE", "Found", "Objective", "SearchResult", "SizeReport", "search_size", "search_worst", "sizes_of"]
 
 #: Kinds whose trials have a slack to climb.
 SEARCHABLE: frozenset[str] = DETERMINISTIC | {"tail", "soundness", "expectation"}
@@ -36,8 +33,6 @@ SEARCHABLE: frozenset[str] = DETERMINISTIC | {"tail", "soundness", "expectation"
 EVALUATIONS: Mapping[Tier, int] = {"quick": 2_000, "full": 100_000, "nightly": 5_000_000}
 
 _CORPUS = 5
-_PINNED_SUFFIX = ".worst"
-_VECTOR = "search_vector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +171,11 @@ def search_worst(
         The claim, or the family, cannot be searched.
     """
     target = _family(claim, family)
-    space = target.search
-    assert space is not None
     budget = evaluations if evaluations is not None else claim.tiers[tier].search_evals or EVALUATIONS[tier]
     if budget < 1:
         raise ValueError(f"evaluations={budget!r}: a search needs at least one")
     objective = Objective(claim, _subject(claim, subject), target, mutant=mutant, tier=tier, root=root)
-    order = sorted(range(len(target.grid)), key=lambda i: (space.dimension(target.grid[i]), i))
-    order = order[: sizes if sizes is not None else 1 if tier == "quick" else None]
+    order = sizes_of(target, sizes if sizes is not None else 1 if tier == "quick" else None)
     found: list[Found] = []
     reports: list[SizeReport] = []
     violated = False
@@ -191,7 +183,7 @@ def search_worst(
         poison_global_state()
         for position, index in enumerate(order):
             share = (budget - objective.evaluations) // (len(order) - position)
-            report, here = _search_size(objective, index, share, [s for s in starts if s.index == index])
+            report, here = search_size(objective, index, share, [s for s in starts if s.index == index])
             reports.append(report)
             found = sorted([*found, *here], key=lambda f: -f.slack)[:_CORPUS]
             if here and objective.violates(here[0].params, here[0].vector, index):
@@ -235,7 +227,15 @@ def _subject(claim: Claim, name: str | None) -> Subject:
     raise ValueError(f"{claim.id}: no subject {name!r}; subjects: {', '.join(s.name for s in claim.subjects)}")
 
 
-def _search_size(objective: Objective, index: int, trials: int, starts: Sequence[Found]) -> tuple[SizeReport, list[Found]]:
+def sizes_of(family: Family, sizes: int | None) -> list[int]:
+    """List the grid points to be searched, smallest dimension first."""
+    assert family.search is not None
+    dimension = family.search.dimension
+    return sorted(range(len(family.grid)), key=lambda i: (dimension(family.grid[i]), i))[:sizes]
+
+
+def search_size(objective: Objective, index: int, trials: int, starts: Sequence[Found]) -> tuple[SizeReport, list[Found]]:
+    """Search one grid point with a number of trials; returns the report and the worst instances, worst first."""
     family, space = objective.family, objective.space
     point = family.grid[index]
     dimension = space.dimension(point)
@@ -255,51 +255,3 @@ def _search_size(objective: Objective, index: int, trials: int, starts: Sequence
     label = ", ".join(f"{key}={value}" for key, value in point.items() if np.ndim(value) == 0) or family.name
     best = peaks[0][0] if peaks else -math.inf
     return SizeReport(index, label, dimension, objective.evaluations - before, best), here[:_CORPUS]
-
-
-# ------------------------------------------------------------------------------------------------- from what was found to a family
-
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """Builder of a family that consists of found instances (a class, so that it can be sent to a worker process)."""
-
-    space: SearchSpace
-
-    def __call__(self, rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
-        """Decode the vector that the grid point carries; draws nothing."""
-        params = {key: value for key, value in point.items() if key != _VECTOR}
-        vector: NDArray[np.float64] = np.array(point[_VECTOR], dtype=np.float64)
-        return self.space.decode(vector, params)
-
-
-def armed(claim: Claim, results: Sequence[SearchResult], *, most: int = 1) -> Claim:
-    """Return the claim with the found instances as further families, so that the ordinary rules judge them on fresh trials.
-
-    The new families are called ``<family>.worst``, have the weight of the family they come from, and are part of the claim for its
-    mutants too.
-
-    Parameters
-    ----------
-    claim : Claim
-        The claim that was searched.
-    results : sequence of SearchResult
-        Any number per family, for example one per subject.
-    most : int, default=1
-        Instances that are kept per result.
-
-    Returns
-    -------
-    Claim
-        The same claim when nothing was found.
-    """
-    extra: list[Family] = []
-    for family in claim.families:
-        found = {f.vector: f for r in results if r.family == family.name for f in r.found[:most]}
-        if family.search is None or not found:
-            continue
-        grid = tuple({**f.params, _VECTOR: np.array(f.vector)} for f in sorted(found.values(), key=lambda f: -f.slack))
-        extra.append(
-            Family(family.name + _PINNED_SUFFIX, Pinned(family.search), grid, role="adversarial", weight=family.weight, draw="part")
-        )
-    return replace(claim, families=(*claim.families, *extra)) if extra else claim
