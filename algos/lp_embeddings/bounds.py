@@ -18,6 +18,7 @@ __all__ = [
     "bernoulli_variance",
     "fixed_size_variance",
     "gram_leverage_error",
+    "leverage_error",
     "lewis_contraction",
     "lewis_error",
     "logdet_gap",
@@ -106,6 +107,29 @@ def shifted_leverage_error(*, cond: float, unit_roundoff: float = UNIT_ROUNDOFF)
     True
     """
     return 1e-12 + 100.0 * unit_roundoff * cond
+
+
+def leverage_error(*, cond: float, rtol: float = 1e-6, unit_roundoff: float = UNIT_ROUNDOFF) -> float:
+    r"""Relative error promised for leverage scores at any condition number: the fast path's where it is at most rtol, else the safe path's.
+
+    Parameters
+    ----------
+    cond : float
+        Condition number of the matrix whose columns are scaled to unit length; at least 1.
+    rtol : float, default=1e-6
+        Largest error that is accepted from the Gram matrix.
+    unit_roundoff : float, default=2**-53
+        Rounding unit of the arithmetic.
+
+    Examples
+    --------
+    >>> leverage_error(cond=1e4) == gram_leverage_error(cond=1e4)
+    True
+    >>> leverage_error(cond=1e9) == shifted_leverage_error(cond=1e9)
+    True
+    """
+    fast = gram_leverage_error(cond=cond, unit_roundoff=unit_roundoff)
+    return fast if fast <= rtol else shifted_leverage_error(cond=cond, unit_roundoff=unit_roundoff)
 
 
 def ridge_leverage_sum(*, singular_values: npt.ArrayLike, ridge: float = 0.0) -> float:

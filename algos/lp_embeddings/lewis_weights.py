@@ -19,7 +19,7 @@ from algos.lp_embeddings import bounds
 from algos.lp_embeddings._lewis_map import LewisMap, LewisPoint
 from algos.lp_embeddings.sensitivities import checked_exponent, checked_weights
 
-__all__ = ["LewisResult", "lewis_weights"]
+__all__ = ["LewisResult", "lewis_map", "lewis_weights"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -167,21 +167,67 @@ def lewis_weights(
         accel = _MEMORY if _in_memory(A) else 0
     accel = check_range(accel, name="accel", low=0, integer=True)
     start = None if v0 is None else checked_weights(v0, source.n_rows, name="v0")
-    lewis_map = LewisMap(source, p, rtol=min(1e-6, 1e-2 * tol))
+    evaluate = LewisMap(source, p, rtol=min(1e-6, 1e-2 * tol))
     if start is not None:
-        misplaced = np.flatnonzero((start <= 0.0) & lewis_map.live)
-        if misplaced.size:
-            raise ValueError(f"v0[{misplaced[0]}] is 0 although row {misplaced[0]} of A is not zero; give it a positive weight")
-        start = np.log(np.where(start > 0.0, start, 1.0))
-    if lewis_map.rank == 0:
+        start = _log_start(start, evaluate, name="v0")
+    if evaluate.rank == 0:
         zero = np.zeros(source.n_rows)
         nothing = LewisResult(zero, p, 0, 0.0, 0.0, 0.0, 0, True, zero, zero)
         return nothing if return_info else zero
-    search = _Search(lewis_map, accel, keep_brackets=return_info)
+    search = _Search(evaluate, accel, keep_brackets=return_info)
     result = search.run(start, tol, max_iter)
     if not result.converged:
         _warn(result, tol)
     return result if return_info else result.weights
+
+
+def lewis_map(A: Any, p: float, v: npt.ArrayLike, *, rtol: float = 1e-9) -> FloatArray:
+    r"""Evaluate the Lewis map :math:`T(v)_i = (a_i^\top(A^\top V^{1-2/p}A)^{-1}a_i)^{p/2}`, whose fixed point are the Lewis weights.
+
+    Parameters
+    ----------
+    A : array-like, memmap, sparse matrix, dask array, re-iterable of blocks, or RowSource
+        Table of shape (n, d).
+    p : float
+        Exponent, 1 <= p < inf.
+    v : array-like of shape (n,)
+        Positive weights; zero is allowed where a row is zero.
+    rtol : float, default=1e-9
+        Relative error of the leverage scores behind it.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        p outside [1, inf), or weights that do not fit.
+
+    Examples
+    --------
+    >>> from algos.lp_embeddings.lewis_weights import lewis_map
+    >>> lewis_map([[3.0], [1.0]], 1.0, [0.75, 0.25]).round(12)
+    array([0.75, 0.25])
+    """
+    p = checked_exponent(p)
+    source = RowSource.of(A)
+    weights = checked_weights(v, source.n_rows, name="v")
+    evaluate = LewisMap(source, p, rtol)
+    if evaluate.rank == 0:
+        return np.zeros(source.n_rows)
+    log_v = _log_start(weights, evaluate, name="v")
+    point = evaluate(log_v)
+    row = int(np.argmax(evaluate.live))
+    unit = float(log_v[row] - point.log_v[row])  # the point is normalised, and T(c v) = c^(1-p/2) T(v)
+    return np.asarray(point.v * np.exp(point.log_ratio + (1.0 - p / 2.0) * unit))
+
+
+def _log_start(weights: FloatArray, evaluate: LewisMap, *, name: str) -> FloatArray:
+    misplaced = np.flatnonzero((weights <= 0.0) & evaluate.live)
+    if misplaced.size:
+        raise ValueError(f"{name}[{misplaced[0]}] is 0 although row {misplaced[0]} of A is not zero; give it a positive weight")
+    return np.log(np.where(weights > 0.0, weights, 1.0))
 
 
 def _in_memory(A: Any) -> bool:
@@ -202,16 +248,16 @@ def _warn(result: LewisResult, tol: float) -> None:
 class _Search:
     """Relaxed fixed-point steps with Anderson extrapolation, and slower proved steps after a setback."""
 
-    def __init__(self, lewis_map: LewisMap, accel: int, *, keep_brackets: bool) -> None:
-        self.map = lewis_map
-        self.p = lewis_map.p
+    def __init__(self, evaluate: LewisMap, accel: int, *, keep_brackets: bool) -> None:
+        self.map = evaluate
+        self.p = evaluate.p
         self.theta = bounds.optimal_relaxation(p=self.p)
         self.memory = _Extrapolation(accel, self.theta)
         self.points_seen = 0
         self.best: LewisPoint | None = None
         self.progress: list[float] = []  # falls from step to step while all is well
         self.careful_steps, self.penalty = 0, 1
-        n = lewis_map.live.size
+        n = evaluate.live.size
         self.brackets = (np.zeros(n), np.ones(n)) if keep_brackets else None
 
     def run(self, log_start: FloatArray | None, tol: float, max_iter: int) -> LewisResult:

@@ -275,3 +275,19 @@ def test_the_package_name_is_the_function_whatever_is_imported_first():
     subprocess.run([sys.executable, "-c", code], check=True)
     light = "import sys, algos.lp_embeddings; assert not {'numpy', 'numba', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", light], check=True)
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 3.0, 6.0])
+def test_map_is_the_twin_at_any_scale_of_the_weights(families, p):
+    from algos.lp_embeddings.lewis_weights import lewis_map
+
+    rng = np.random.default_rng(25)
+    for A in families.values():
+        v = np.exp(3 * rng.standard_normal(A.shape[0]))
+        np.testing.assert_allclose(lewis_map(A, p, v), twin_map(A, p, v), rtol=1e-7)
+    padded = np.vstack([np.zeros(5), A])
+    assert lewis_map(padded, p, np.r_[0.0, v])[0] == 0.0
+    np.testing.assert_allclose(lewis_map(padded, p, np.r_[0.0, v])[1:], twin_map(A, p, v), rtol=1e-7)
+    np.testing.assert_array_equal(lewis_map(np.zeros((2, 2)), p, [1.0, 1.0]), [0.0, 0.0])
+    with pytest.raises(ValueError, match=r"v\[3\] is 0 although row 3 of A is not zero"):
+        lewis_map(A, p, np.where(np.arange(len(A)) == 3, 0.0, v))
