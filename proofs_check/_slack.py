@@ -21,15 +21,11 @@ class SlackSums:
 
     ratios: list[float] = field(default_factory=list)
     hist: list[int] = field(default_factory=list)
-    n: int = 0
-    events: int = 0
     least: float = math.inf
     most: float = -math.inf
 
     def add(self, record: BlockRecord, *, ratios: bool) -> None:
         """Collect one record; ``ratios`` says that its values are ratios."""
-        self.n += record.n
-        self.events += record.k_lo
         if ratios:
             self.ratios.extend(v for v in record.values if math.isfinite(v))
         if record.slack_hist:
@@ -54,10 +50,11 @@ class SlackSums:
         return Slack(value, value, value)
 
     def deviation(self, p: float) -> Slack | None:
-        """Slack of an exact law: distance of the event's frequency from its probability, in standard errors."""
-        if self.n == 0:
+        """Slack of an exact law: distance of the frequency of "ratio above one" from its probability, in standard errors."""
+        if not self.ratios:
             return None
-        value = abs(self.events / self.n - p) / math.sqrt(p * (1.0 - p) / self.n)
+        n, events = len(self.ratios), sum(ratio > 1.0 for ratio in self.ratios)
+        value = abs(events / n - p) / math.sqrt(p * (1.0 - p) / n)
         return Slack(value, value, value)
 
     def quantile(self, q: float) -> Slack | None:
