@@ -63,6 +63,8 @@ class RowSource:
         Targets.
     weights : array-like of shape (n,), optional
         Row weights.
+    name : str, default="X"
+        Name of the table in messages.
 
     Attributes
     ----------
@@ -102,26 +104,27 @@ class RowSource:
     True
     """
 
-    def __init__(self, X: Any, y: Any = None, weights: Any = None) -> None:
-        self._pieces, table = _reader(X)
+    def __init__(self, X: Any, y: Any = None, weights: Any = None, *, name: str = "X") -> None:
+        self.name = name
+        self._pieces, table = _reader(X, name)
         self._table = table
         first = next(iter(self._pieces()), None) if table is None else table
         if first is None:
-            raise ValueError("X has no blocks; at least one row is needed")
+            raise ValueError(f"{name} has no blocks; at least one row is needed")
         self._n_rows: int | None = None if table is None else int(table.shape[0])
         self.n_features: int = int(first.shape[1])
         self.is_sparse: bool = is_sparse(first)
         self.dtype: np.dtype[Any] = np.dtype(real_dtype(first.dtype))
         self._y = None if y is None else np.asarray(y)
         self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
-        for name, values in (("y", self._y), ("weights", self._weights)):
+        for label, values in (("y", self._y), ("weights", self._weights)):
             if values is not None and (values.ndim == 0 or values.shape[0] != self.n_rows):
-                raise ValueError(f"{name} has shape {values.shape}, X has {self.n_rows} rows; give one entry per row")
+                raise ValueError(f"{label} has shape {values.shape}, {name} has {self.n_rows} rows; give one entry per row")
 
     @classmethod
-    def of(cls, X: Any) -> "RowSource":
-        """Return ``X`` itself if it is a source already, else a source that reads it."""
-        return X if isinstance(X, RowSource) else cls(X)
+    def of(cls, X: Any, *, name: str = "X") -> "RowSource":
+        """Return ``X`` itself if it is a source already, else a source that reads it under the given name."""
+        return X if isinstance(X, RowSource) else cls(X, name=name)
 
     @property
     def n_rows(self) -> int:
@@ -160,7 +163,9 @@ class RowSource:
             yield Block(start, X, y, weights)
             start = stop
         if self._n_rows is not None and self._n_rows != start:
-            raise ValueError(f"X had {self._n_rows} rows in one pass and {start} in another; a source must give the same rows each time")
+            raise ValueError(
+                f"{self.name} had {self._n_rows} rows in one pass and {start} in another; a source must give the same rows each time"
+            )
         self._n_rows = start
 
     def _cut(self, rows: int) -> Iterator[Any]:
@@ -176,67 +181,67 @@ class RowSource:
             kind, expected = _kind(piece), (self.n_features, self.is_sparse, self.dtype)
             if kind != expected:
                 raise ValueError(
-                    f"block {count - 1} of X has (columns, sparse, dtype) = {kind}, the first {expected}; make the blocks alike"
+                    f"block {count - 1} of {self.name} has (columns, sparse, dtype) = {kind}, the first {expected}; make the blocks alike"
                 )
             yield piece
         if not count:
-            raise ValueError("X gave no blocks in a later pass; give an object that can be read again, such as a list")
+            raise ValueError(f"{self.name} gave no blocks in a later pass; give an object that can be read again, such as a list")
 
 
 def _kind(piece: Any) -> tuple[int, bool, np.dtype[Any]]:
     return int(piece.shape[1]), is_sparse(piece), np.dtype(piece.dtype)
 
 
-def _reader(X: Any) -> tuple[Callable[[], Iterator[Any]], Any]:
+def _reader(X: Any, name: str) -> tuple[Callable[[], Iterator[Any]], Any]:
     """Return a function that reads the pieces again each time, and the table itself if it is one piece."""
     if hasattr(X, "to_delayed") and hasattr(X, "chunks"):
-        return _dask_reader(X), None
-    stream = X if callable(X) and not hasattr(X, "__iter__") else _block_iterable(X)
+        return _dask_reader(X, name), None
+    stream = X if callable(X) and not hasattr(X, "__iter__") else _block_iterable(X, name)
     if stream is None:
-        table = _whole_table(X)
+        table = _whole_table(X, name)
         return lambda: iter((table,)), table
 
     def read() -> Iterator[Any]:
         for piece in stream() if callable(stream) else stream:
             if piece.shape[0]:
-                yield canonical_array(piece, name="a block of X", sparse=True, check_finite=False)
+                yield canonical_array(piece, name=f"a block of {name}", sparse=True, check_finite=False)
 
     return read, None
 
 
-def _whole_table(X: Any) -> Any:
+def _whole_table(X: Any, name: str) -> Any:
     if is_sparse(X):
-        return canonical_array(X, sparse=True, check_finite=False)
-    table = as_table(X)
+        return canonical_array(X, name=name, sparse=True, check_finite=False)
+    table = as_table(X, name=name)
     if table.dtype.kind == "O" or 0 in table.shape:
-        return canonical_array(table, check_finite=False)
-    real_dtype(table.dtype)  # raises for what is not a number
+        return canonical_array(table, name=name, check_finite=False)
+    real_dtype(table.dtype, name)  # raises for what is not a number
     return table  # other types and orders are converted block by block: a memory-mapped file is never copied
 
 
-def _block_iterable(X: Any) -> Any:
+def _block_iterable(X: Any, name: str) -> Any:
     if is_sparse(X) or hasattr(X, "__array__") or hasattr(X, "__array_interface__") or not hasattr(X, "__iter__"):
         return None
     if isinstance(X, list | tuple):
         return X if X and getattr(X[0], "ndim", 0) == 2 else None  # a list of lists is one table
     if iter(X) is X:
         raise TypeError(
-            "X is an iterator, which can be read only once, and more than one pass is needed; "
+            f"{name} is an iterator, which can be read only once, and more than one pass is needed; "
             "give a list of blocks, an object whose __iter__ starts again, or a function that returns a new iterator"
         )
     return X
 
 
-def _dask_reader(X: Any) -> Callable[[], Iterator[Any]]:
+def _dask_reader(X: Any, name: str) -> Callable[[], Iterator[Any]]:
     if X.ndim != 2:
-        raise ValueError(f"X has {X.ndim} dimension(s), 2 are expected; give a table")
+        raise ValueError(f"{name} has {X.ndim} dimension(s), 2 are expected; give a table")
     whole_rows = X.rechunk({1: -1}) if len(X.chunks[1]) > 1 else X
 
     def read() -> Iterator[Any]:
         for i in range(whole_rows.numblocks[0]):
             piece = whole_rows.blocks[i].compute()
             if piece.shape[0]:
-                yield canonical_array(piece, name="a chunk of X", sparse=True, check_finite=False)
+                yield canonical_array(piece, name=f"a chunk of {name}", sparse=True, check_finite=False)
 
     return read
 

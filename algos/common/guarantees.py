@@ -53,6 +53,8 @@ class Guarantee:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "premises", tuple(self.premises))
+        if math.isnan(self.value):
+            object.__setattr__(self, "value", math.nan)  # the same object, so that two guarantees without a number compare equal
         if not self.kind:
             raise ValueError("kind is empty; give 'none' or a word for what is promised")
         if self.kind == "none" and (not self.reason or not math.isnan(self.value)):

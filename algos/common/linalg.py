@@ -179,7 +179,7 @@ def _scaled_gram(table: ScaledTable) -> tuple[Array, Array]:
     G = table.gram()
     squares = G.diagonal().copy()
     if not np.isfinite(squares).all():
-        table.check_finite("A")
+        table.check_finite()
     kept = np.arange(squares.size)
     lengths = np.ones_like(squares)
     with np.errstate(over="ignore"):
@@ -210,7 +210,9 @@ def _checked_peaks(table: ScaledTable) -> Array:
     outside = np.flatnonzero((peaks > 0.0) & ~((peaks >= _ENTRIES_SAFE[0]) & (peaks <= _ENTRIES_SAFE[1])))
     if outside.size:
         j = outside[0]
-        raise ValueError(f"column {j} of A has largest entry {peaks[j]:.3g}, outside 1e-280..1e280; multiply the column by a constant")
+        raise ValueError(
+            f"column {j} of {table.source.name} has largest entry {peaks[j]:.3g}, outside 1e-280..1e280; multiply the column by a constant"
+        )
     return peaks
 
 
@@ -312,7 +314,7 @@ def row_leverages(source: Any, R_inv: ArrayLike | Whitening, *, scale: ArrayLike
     >>> row_leverages([[3.0, 4.0], [0.0, 1.0]], np.eye(2)).tolist()
     [25.0, 1.0]
     """
-    table = RowSource.of(source)
+    table = RowSource.of(source, name="A")
     factors = R_inv.factors if isinstance(R_inv, Whitening) else (np.ascontiguousarray(R_inv, dtype=np.float64),)
     if factors[0].ndim != 2 or factors[0].shape[0] != table.n_features:
         raise ValueError(

@@ -91,7 +91,7 @@ class ScaledTable:
         ValueError
             ``scale`` of another length, or with NaN or infinite entries.
         """
-        source = RowSource.of(X)
+        source = RowSource.of(X, name="A")
         if scale is None:
             return cls(source, None, ridge)
         factors = checked_scale(scale, source)
@@ -172,7 +172,7 @@ class ScaledTable:
         scale = None if self.scale is None else self.scale[block.start : block.stop]
         return iter([(block.start, block.X if scale is None else block.X * scale[:, None])])
 
-    def check_finite(self, name: str) -> None:
+    def check_finite(self) -> None:
         """Raise ValueError naming the first NaN or infinite entry of A, if there is one."""
         for block in self.source:
             X = block.X
@@ -182,7 +182,7 @@ class ScaledTable:
                 X, start = X[row : row + 1].toarray(), block.start + row
             else:
                 start = block.start
-            check_finite_rows(X, name=name, start=start)
+            check_finite_rows(X, name=self.source.name, start=start)
 
 
 def checked_scale(scale: ArrayLike, source: RowSource) -> Array:

@@ -109,7 +109,7 @@ def leverage_scores(
     """
     check_option(method, _METHODS, name="method")
     rtol = check_range(rtol, name="rtol", low=0.0, high=1.0)
-    source = RowSource.of(A)
+    source = RowSource.of(A, name="A")
     white = whitening(source, ridge=ridge, rtol=rtol, method=method)
     error = UNIT_ROUNDOFF * white.cond * (white.cond if white.method == "gram" else 100.0)
     if method == "gram" and error > rtol:
