@@ -47,30 +47,37 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m experiments", description="Figures, benchmarks and the report on lp embeddings.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--out", type=Path, default=Path("build"), metavar="DIR", help="folder for everything written (default: build)")
-    common.add_argument("--json", action="store_true", help="print one JSON document instead of text")
-
-    run = argparse.ArgumentParser(add_help=False, parents=[common])
-    tier = run.add_mutually_exclusive_group()
-    tier.add_argument("--quick", dest="tier", action="store_const", const="quick", default="quick", help="small sizes (default)")
-    tier.add_argument("--full", dest="tier", action="store_const", const="full", help="the sizes and repeats worth publishing")
-    run.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of everything random (default: 0)")
-    run.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="workers; results do not depend on it (default: 1)")
-
-    commands.add_parser("list", parents=[common], help="print the figures, benchmarks and data sets there are")
-    figure = commands.add_parser("figure", parents=[run], help="compute and draw figures")
+    listing = commands.add_parser("list", help="print the figures, benchmarks and data sets there are")
+    figure = commands.add_parser("figure", help="compute and draw figures")
     figure.add_argument("names", nargs="+", metavar="NAME", help="system/name, name, system, or all")
     figure.add_argument("--redraw", action="store_true", help="draw from the saved arrays, compute nothing")
     figure.add_argument("--format", nargs="+", default=[], choices=["svg", "png", "pdf"], help="formats beside SVG")
-    bench = commands.add_parser("bench", parents=[run], help="measure ours against named peers")
+    bench = commands.add_parser("bench", help="measure ours against named peers")
     bench.add_argument("names", nargs="+", metavar="NAME", help="a system, or all")
     bench.add_argument("--only", nargs="+", default=[], metavar="PART", help="run these parts; an unknown part prints the list")
-    bench.add_argument("--repeats", type=_jobs, default=None, metavar="N", help="timed runs of each method (default: 3 quick, 5 full)")
+    bench.add_argument("--repeats", type=_count, default=None, metavar="N", help="timed runs of each method (default: 3 quick, 5 full)")
     bench.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
-    commands.add_parser("report", parents=[run], help="check the claims, draw the figures, write DIR/report/index.html")
-    commands.add_parser("warmup", parents=[common], help="compile every kernel and print the seconds")
+    report = commands.add_parser("report", help="check the claims, draw the figures, write DIR/report/index.html")
+    warmup = commands.add_parser("warmup", help="compile every kernel and print the seconds")
+    for command in (figure, bench, report):
+        # The targets of a benchmark are promised for full sizes, so these are its default.
+        _add_run_options(command, tier="full" if command is bench else "quick")
+    for command in (listing, figure, bench, report, warmup):
+        command.add_argument(
+            "--out", type=Path, default=Path("build"), metavar="DIR", help="folder for everything written (default: build)"
+        )
+        command.add_argument("--json", action="store_true", help="print one JSON document instead of text")
     return parser
+
+
+def _add_run_options(command: argparse.ArgumentParser, *, tier: str) -> None:
+    """Add the options of commands that compute."""
+    tiers = command.add_mutually_exclusive_group()
+    for name, text in (("quick", "small sizes"), ("full", "the sizes and repeats worth publishing")):
+        note = " (default)" if name == tier else ""
+        tiers.add_argument(f"--{name}", dest="tier", action="store_const", const=name, default=tier, help=text + note)
+    command.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of everything random (default: 0)")
+    command.add_argument("--jobs", type=_count, default=1, metavar="N", help="workers; results do not depend on it (default: 1)")
 
 
 def _seed(text: str) -> int:
@@ -81,7 +88,7 @@ def _seed(text: str) -> int:
     return value
 
 
-def _jobs(text: str) -> int:
+def _count(text: str) -> int:
     """Parse a count: a whole number of at least 1."""
     value = int(text)
     if value < 1:
@@ -106,7 +113,7 @@ def _list(arguments: argparse.Namespace, finished: list[Path]) -> int:
     from . import benchmarks, data, figures
 
     there_is = {
-        "figures": {entry.key: entry.question for entry in figures.catalogue().values()},
+        "figures": {entry.key: entry.summary for entry in figures.catalogue().values()},
         "benchmarks": benchmarks.catalogue(),
         "data": data.names(),
     }

@@ -2,7 +2,8 @@
 
 Every module ``experiments/benchmarks/<system>.py`` has a docstring whose first line says what is compared, and ``PARTS``: functions by
 name, each of which takes `Settings` and yields `Row` and `Target` objects; files with a leading underscore are helpers. `run` collects
-the rows and rewrites the table after each one, so that an interrupted run keeps what was measured. A peer that is missing or fails is a row that says so.
+the rows and rewrites the table after each one, so that an interrupted run keeps what was measured. A peer that is missing or fails is a
+row that says so.
 """
 
 import ast

@@ -2,7 +2,7 @@
 
 Every module ``experiments/figures/<system>/<name>.py`` defines
 
-* a docstring whose first line is the question the picture answers,
+* a docstring whose first line says what the picture shows,
 * ``TITLE``, ``TOPIC`` and ``DATA`` (names for `experiments.data.load` whose record goes into the caption),
 * ``QUICK`` and ``FULL``: frozen dataclasses of parameters, with a field ``seed``,
 * ``compute(parameters, *, jobs, progress)``, which returns arrays by name,
@@ -65,11 +65,11 @@ class Description:
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure that can be made: its system, its name and the question it answers."""
+    """A figure that can be made: its system, its name and what it shows."""
 
     system: str
     name: str
-    question: str
+    summary: str
 
     @property
     def key(self) -> str:

@@ -11,7 +11,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BOUND", "EXACT", "OURS", "OURS_THIRD", "OURS_TWO", "PEERS", "TWO_PANELS", "end_label", "median_band", "new_figure", "style"]
+__all__ = [
+    "BOUND",
+    "EXACT",
+    "OURS",
+    "OURS_THIRD",
+    "OURS_TWO",
+    "PEERS",
+    "PREMISE_FAILS",
+    "TWO_PANELS",
+    "broken_axis",
+    "end_label",
+    "median_band",
+    "new_figure",
+    "style",
+]
 
 BOUND = "#D55E00"
 OURS = "#0072B2"
@@ -31,8 +45,7 @@ def style() -> AbstractContextManager[None]:
     path = resources.files(__package__) / "epsdelta.mplstyle"
     chosen = mpl.rc_params_from_file(str(path), use_default_template=True)
     # The backend is the caller's business; everything else is ours, so that a user's own settings do not leak into a figure.
-    chosen.pop("backend", None)
-    return mpl.rc_context(chosen)
+    return mpl.rc_context({name: value for name, value in chosen.items() if name != "backend"})
 
 
 def new_figure(*, size: tuple[float, float] | None = None) -> "Figure":
@@ -60,6 +73,15 @@ def median_band(axes: "Axes", x: ArrayLike, values: ArrayLike, *, color: str, ma
     low, middle, high = (np.nanquantile(values, level, axis=1) for level in (0.05, 0.5, 0.95))
     axes.fill_between(x, low, high, color=color, alpha=BAND_ALPHA, linewidth=0)
     axes.plot(x, middle, color=color, marker=marker, **options)
+
+
+def broken_axis(above: "Axes", below: "Axes") -> None:
+    """Mark a y axis that continues, after a gap, in the panel below; the panels share their x axis."""
+    above.spines["bottom"].set_visible(False)
+    above.tick_params(axis="x", which="both", bottom=False, labelbottom=False)
+    mark = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 7, "color": "#333333", "linestyle": "none", "clip_on": False}
+    above.plot(0, 0, transform=above.transAxes, **mark)
+    below.plot(0, 1, transform=below.transAxes, **mark)
 
 
 def end_label(axes: "Axes", x: float, y: float, text: str, *, color: str, dx: float = 5, dy: float = 0, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Where do the leverage scores and Lewis weights of real flights live, and what does uniform sampling miss?"""
+"""Where the leverage scores and Lewis weights of real flights live, and what uniform sampling misses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,12 +101,14 @@ def describe(arrays: Arrays) -> Description:
     lost = float(arrays["uniform_miss"][rare])
     carrier, flights = str(arrays["carrier"][rare]), int(arrays["flights"][rare])
     expected = float(arrays["uniform_miss"].sum())
+    none = max(float(arrays[f"{name}_miss"].sum()) for name in ("leverage", "lewis"))
+    none = 10.0 ** np.ceil(np.log10(max(none, 1e-300)))
     return Description(
         question="Where do the leverage scores and Lewis weights of real flights live, and what does uniform sampling miss?",
         answer=(
             f"The largest leverage score is {leverage:.0f} times and the largest Lewis weight (p = {p:g}) {lewis:.0f} times the average; "
             f"a uniform sample of {m:,} rows has no flight of carrier {carrier} ({flights} flights) with probability {lost:.2f} and "
-            f"loses {expected:.1f} carriers on average, samples by either score lose {float(arrays['leverage_miss'].sum()):.1g}."
+            f"loses {expected:.1f} of {arrays['carrier'].size} carriers on average; samples of this size by either score lose practically none (below {none:.0e})."
         ),
         data="All complete flights out of New York City in 2013; nothing is substituted.",
         sizes=(
@@ -142,29 +144,48 @@ def draw(arrays: Arrays) -> "Figure":
 
 
 def _draw_sorted(axes: "Axes", arrays: Arrays) -> None:
-    """Draw scores over their average against their rank."""
+    """Draw scores over their average against their rank; name the rare carriers whose rows make the steps."""
     from .. import style
 
-    rank = arrays["rank"]
+    rank, leverage = arrays["rank"], arrays["leverage_over_average"]
     axes.axhline(1.0, color=style.PEERS[0], linestyle="--", linewidth=1.0)
     for name, color in (("leverage", style.OURS), ("lewis", style.OURS_TWO)):
         axes.plot(rank, arrays[f"{name}_over_average"], color=color)
-    axes.set(xscale="log", yscale="log", xlabel="rank of the row", ylabel="score / average score", xlim=(1, rank[-1]))
-    axes.set_title("Sorted scores")
+    order = np.argsort(arrays["flights"])
+    ends = np.cumsum(arrays["flights"][order])
+    for carrier, first, last in zip(arrays["carrier"][order], np.append(0, ends)[:-1] + 1, ends, strict=True):
+        if last / first > 1.6 and last < 0.05 * rank[-1]:  # a step wide enough to carry a name
+            middle = np.sqrt(float(first) * last)
+            style.end_label(axes, middle, float(np.interp(middle, rank, leverage)), carrier, color=style.OURS, dx=0, dy=8, ha="center")
+    style.end_label(axes, 1.1e4, 2.3, "leverage scores", color=style.OURS, dx=6, dy=4)
+    style.end_label(axes, 5.5e3, 1.6, "Lewis weights", color=style.OURS_TWO, dx=-4, ha="right")
     style.end_label(axes, 1.3, 1.0, "uniform sampling gives every row 1", color=style.PEERS[0], dx=0, dy=-8)
+    axes.set(xscale="log", yscale="log", xlabel="rank of the row", ylabel="score / average score", xlim=(1, rank[-1]), ylim=(0.3, 600))
+    axes.set_title(f"Sorted scores of {int(rank[-1]):,} flights; steps are carriers")
 
 
 def _draw_carriers(axes: "Axes", arrays: Arrays) -> None:
-    """Draw expected sampled rows for each carrier, fewest flights at the bottom."""
+    """Draw expected sampled rows for each carrier, fewest flights at the bottom, with the chance that uniform sampling has none."""
     from .. import style
 
     order = np.argsort(arrays["flights"])[::-1]
     place = np.arange(order.size)[::-1]
     m = int(arrays["sample_size"])
     axes.axvspan(1e-3, 1.0, facecolor="none", edgecolor=style.PREMISE_FAILS, hatch="////", linewidth=0)
-    for name, color, marker in (("uniform", style.PEERS[0], "s"), ("leverage", style.OURS, "o"), ("lewis", style.OURS_TWO, "D")):
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    axes.text(0.316, place[order.size // 2], "less than\none row", color=style.PEERS[0], ha="center", va="center", bbox=white)
+    marks = (("uniform", style.PEERS[0], "s"), ("lewis", style.OURS_TWO, "D"), ("leverage", style.OURS, "o"))
+    for name, color, marker in marks:
         axes.plot(arrays[f"{name}_expected"][order], place, linestyle="none", marker=marker, color=color)
+    for row, expected, miss in zip(place, arrays["uniform_expected"][order], arrays["uniform_miss"][order], strict=True):
+        if miss > 0.03:
+            style.end_label(axes, expected, row, f"none in {100 * miss:.0f} %", color=style.PEERS[0], dx=8, bbox=white, fontsize="small")
     labels = [f"{carrier}  {flights:,}" for carrier, flights in zip(arrays["carrier"][order], arrays["flights"][order], strict=True)]
     axes.set_yticks(place, labels)
-    axes.set(xscale="log", xlabel=f"expected rows of the carrier in a sample of {m:,}", xlim=(0.1, 1000))
+    axes.tick_params(axis="y", length=0)
+    for name, text, row, dx in (("leverage", "leverage, Lewis", -4, 8), ("uniform", "uniform", -6, -8)):
+        side = "left" if dx > 0 else "right"
+        color = style.OURS if name == "leverage" else style.PEERS[0]
+        style.end_label(axes, float(arrays[f"{name}_expected"][order][row]), place[row], text, color=color, dx=dx, ha=side)
+    axes.set(xscale="log", xlabel=f"expected rows in a sample of {m:,}", xlim=(0.1, 1000))
     axes.set_title("Carrier and its flights")
