@@ -39,6 +39,7 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's parameter sections say types, shapes and units
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 default_role = "py:obj"  # a name in single backticks becomes a link where it can
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -65,12 +66,15 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
 }
 # A side bar only where it leads to many pages.
-html_sidebars = {name: [] for name in ("index", "development", "changelog", "theory/*", "gallery/**", "search", "genindex")}
+html_sidebars = {name: [] for name in ("index", "development", "changelog", "user_guide/*", "theory/*", "gallery/**", "search", "genindex")}
 
 sphinx_gallery_conf = {
     "examples_dirs": [str(ROOT / "build" / "docs" / "gallery")],
     "gallery_dirs": ["gallery/generated"],
     "filename_pattern": r"/plot_",
+    "run_stale_examples": True,  # the scripts never change; the figures that they call do
+    "image_scrapers": ("figure_gallery",),
+    "thumbnail_size": (420, 280),
     "download_all_examples": False,
     "write_computation_times": False,
     "show_memory": False,
@@ -79,5 +83,4 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "copyfile_regex": r"^$",
     "abort_on_example_error": True,
-    "image_srcset": ["2x"],
 }

@@ -5,10 +5,11 @@ Before sphinx-gallery starts, one short script is written for every module in ``
 """
 
 import ast
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import dedent
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -89,7 +90,6 @@ def scrape(block: tuple[Any, ...], block_vars: dict[str, Any], gallery_conf: Map
     target = Path(next(block_vars["image_path_iterator"])).with_suffix(".svg")
     target.write_text(made.svg, encoding="utf-8")
     record = made.record
-    image = "/" + target.relative_to(gallery_conf["src_dir"]).as_posix()
     return dedent(
         """
         .. figure:: {image}
@@ -102,16 +102,26 @@ def scrape(block: tuple[Any, ...], block_vars: dict[str, Any], gallery_conf: Map
 
         .. container:: small-print
 
-        {rest}
+           {small}
 
         """
     ).format(
-        image=image,
+        image="/" + target.relative_to(gallery_conf["src_dir"]).as_posix(),
         alt=record["alt"],
-        question=record["question"],
-        answer=record["answer"],
-        rest=indent(record["caption"].replace("*", "\\*"), "   "),
+        question=_plain(record["question"]),
+        answer=_plain(record["answer"]),
+        small=_plain(record["caption"].removeprefix(record["question"]).strip().removeprefix(record["answer"]).strip()),
     )
+
+
+def _plain(text: str) -> str:
+    """Escape what reStructuredText would read as markup."""
+    return re.sub(r"([\\`*_|])", r"\\\1", text)
+
+
+def _get_sg_image_scraper() -> Callable[..., str]:
+    """Tell sphinx-gallery, which finds this function by its name, how this module's pictures are collected."""
+    return scrape
 
 
 def _before_gallery(app: Sphinx) -> None:

@@ -152,7 +152,7 @@ def test_every_public_name_of_a_room_is_in_the_reference() -> None:
 
 
 def test_verdict_page_explains_every_status() -> None:
-    table = re.findall(r"^\| (?:\S )?([A-Z]{5,}) \|", TEXT[DOCS / "user_guide" / "verdicts.md"], re.M)
+    table = re.findall(r"^\| (?:\S\s)?([A-Z]{5,}) \|", TEXT[DOCS / "user_guide" / "verdicts.md"], re.M)
     assert sorted(table) == sorted(STATUSES)
 
 
