@@ -45,6 +45,8 @@ def ratios(measured: Any, bound: Any, at_zero: float = 1.0) -> np.ndarray:
     >>> ratios([1, -2, 0, 1], [2, -1, 0, 0]).tolist()
     [0.5, 0.5, 1.0, inf]
     """
+    if isinstance(bound, float) and 0.0 < bound < np.inf:  # the usual case, and the inner loop of counting claims
+        return np.asarray(np.maximum(np.asarray(measured, dtype=np.float64), 0.0) / bound)
     x, b = np.broadcast_arrays(np.asarray(measured, dtype=np.float64), np.asarray(bound, dtype=np.float64))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         positive = np.maximum(x, 0.0) / b

@@ -101,6 +101,18 @@ class Trials:
         self.fresh = draws_per_trial(unit.claim, unit.family)
         self._shared: Instance | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether a trial is nothing but a call of the measurement on the part's only instance."""
+        counted = self.claim.kind == "tail" and not self.fresh
+        return counted and self.claim.requires is None and self.claim.ladder is None and self.injected.world is None
+
+    @property
+    def shared(self) -> Instance:
+        """The instance that all trials share; there is one as soon as a trial ran."""
+        assert self._shared is not None
+        return self._shared
+
     def instance(self, rng: np.random.Generator) -> Instance:
         """Return the instance of the next trial, drawn from ``rng`` or shared."""
         unit = self.unit
@@ -153,7 +165,7 @@ def run_unit(unit: Unit) -> tuple[BlockRecord, ...]:
         One per level, in the order of ``unit.levels``.
     """
     started = time.perf_counter()
-    done: list[Trial] = []
+    done: list[Any] = []  # trials, or bare values where nothing else is needed; its length tells which trial failed
     try:
         with wall_limit(unit.seconds):
             poison_global_state()
@@ -163,13 +175,25 @@ def run_unit(unit: Unit) -> tuple[BlockRecord, ...]:
                 return (replace(search_unit(unit), seconds=time.perf_counter() - started),)
             source = Trials(unit)
             rng = unit.random_stream()
-            for _ in range(unit.trials):
-                done.append(source.measure(source.instance(rng), rng))
+            if source.plain:
+                _plain_trials(source, rng, done)
+                numbers, bounds = _numbers(done), [source.bound(source.shared, level) for level in unit.levels]
+                if numbers is not None and all(np.ndim(bound) == 0 for bound in bounds if not isinstance(bound, Interval)):
+                    pairs = zip(unit.levels, bounds, strict=True)
+                    return _timed(tuple(_condense_numbers(source, level, bound, numbers) for level, bound in pairs), started)
+                done = [Trial(source.instance(rng), as_outcome(value)) for value in done]
+            else:
+                for _ in range(unit.trials):
+                    done.append(source.measure(source.instance(rng), rng))
             records = tuple(_condense(source, level, done) for level in unit.levels)
     except Exception as error:
         trial = f"trial {len(done)} of " if len(done) < unit.trials else ""
         text = f"{trial}block {unit.block} on {unit.family.name}[{unit.instance}]: {_describe(error)}"
         records = tuple(replace(unit.blank(level), error=text) for level in unit.levels)
+    return _timed(records, started)
+
+
+def _timed(records: Sequence[BlockRecord], started: float) -> tuple[BlockRecord, ...]:
     share = (time.perf_counter() - started) / len(records)
     return tuple(replace(record, seconds=share) for record in records)
 
@@ -179,6 +203,45 @@ def _describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
+
+
+# ---------------------------------------------------------------------------------------------- the short way: counts of bare numbers
+
+
+def _plain_trials(source: Trials, rng: np.random.Generator, values: list[Any]) -> None:
+    """Run the trials of a claim that needs no more than its values: nothing but the measurement inside the loop."""
+    measure, impl, instance = source.claim.measure, source.injected.impl, source.instance(rng)
+    for _ in range(source.unit.trials):
+        values.append(measure(instance, rng, impl))
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray | None:
+    """Return the values as an array if all are plain numbers."""
+    if not set(map(type, values)) <= _NUMBERS:
+        return None
+    return np.array(values, dtype=np.float64)
+
+
+_NUMBERS = {float, int, bool, np.float64, np.float32, np.int64, np.bool_}
+
+
+def _condense_numbers(source: Trials, level: Level, bound: Any, values: np.ndarray) -> BlockRecord:
+    unit = source.unit
+    assert source.claim.bound is not None
+    sense = source.claim.bound.sense
+    x, b = (values, bound) if sense != ">=" else (bound, values)
+    slacks = comparing.ratios(comparing.high(x), comparing.low(b))
+    if np.isnan(slacks).any():
+        at = int(np.argmax(np.isnan(slacks)))
+        raise ValueError(f"trial {at} measured {values[at]} against {bound!r}: not a number; return a number in every trial")
+    record = replace(unit.blank(level), n=len(values))
+    if unit.stream == STREAMS["slack"]:
+        return replace(record, values=tuple(slacks.tolist()))
+    surely = int(np.count_nonzero(comparing.low(x) > comparing.high(b)))
+    possibly = int(np.count_nonzero(comparing.high(x) > comparing.low(b)))
+    at = int(np.argmax(slacks))
+    worst = float(slacks[at])
+    return replace(record, k_lo=surely, k_hi=possibly, argmax_trial=at, slack_max=worst if np.isfinite(worst) else None)
 
 
 # ------------------------------------------------------------------------------------------------------------ from trials to a record
