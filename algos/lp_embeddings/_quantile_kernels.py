@@ -11,15 +11,18 @@ The barrier variables follow the module `interior_point`: ``u = y - lo`` and ``s
 # `pinball_block` is the exception that feeds certified sums; it works on at most a few thousand rows, and the blocks are added exactly.
 
 import numpy as np
+import numpy.typing as npt
 
 from algos.common.kernels import kernel
+
+Array = npt.NDArray[np.float64]
 
 _REASSOCIATE = {"reassoc", "contract"}
 _V = "f8[::1]"
 
 
 @kernel(signatures=(f"({_V}, {_V}, {_V}, {_V}, {_V}, {_V}, {_V}, {_V})",), fastmath=_REASSOCIATE)
-def barrier_state(u, s, z, v, lower, upper, theta, target):
+def barrier_state(u: Array, s: Array, z: Array, v: Array, lower: Array, upper: Array, theta: Array, target: Array) -> tuple[float, float]:
     """Fill `theta` and ``target = theta * (v - z)``; return the complementarity gap and the loss of the residual ``v - z``."""
     gap = 0.0
     loss = 0.0
@@ -34,7 +37,7 @@ def barrier_state(u, s, z, v, lower, upper, theta, target):
 
 
 @kernel(signatures=(f"({_V}, {_V}, {_V}, {_V}, {_V}, {_V})",), fastmath=_REASSOCIATE)
-def predictor(u, s, z, v, theta, moved):
+def predictor(u: Array, s: Array, z: Array, v: Array, theta: Array, moved: Array) -> tuple[float, float, float, float, float]:
     """Ratio tests and gap coefficients of the affine step whose fitted values change by `moved` = A dx.
 
     Returns ``(primal, dual, du_part, dz_part, cross)``: the largest relative decrease on the side of (u, s) and of (z, v), and the
@@ -60,7 +63,9 @@ def predictor(u, s, z, v, theta, moved):
 
 
 @kernel(signatures=(f"({_V}, {_V}, {_V}, {_V}, {_V}, {_V}, f8, {_V}, {_V}, {_V})",))
-def corrector(u, s, z, v, theta, moved, mu, centre_u, centre_s, target):
+def corrector(
+    u: Array, s: Array, z: Array, v: Array, theta: Array, moved: Array, mu: float, centre_u: Array, centre_s: Array, target: Array
+) -> None:
     """Second-order targets after the affine step `moved`: fill `centre_u`, `centre_s` and ``target = theta * (centre_u - centre_s)``."""
     for i in range(u.shape[0]):
         du = theta[i] * (v[i] - z[i] - moved[i])
@@ -74,7 +79,9 @@ def corrector(u, s, z, v, theta, moved, mu, centre_u, centre_s, target):
 
 
 @kernel(signatures=(f"({_V}, {_V}, {_V}, {_V}, {_V}, {_V}, {_V}, {_V}, {_V})",), fastmath=_REASSOCIATE)
-def combined_direction(u, s, z, v, theta, moved, target, centre_u, centre_s):
+def combined_direction(
+    u: Array, s: Array, z: Array, v: Array, theta: Array, moved: Array, target: Array, centre_u: Array, centre_s: Array
+) -> tuple[float, float]:
     """Turn the targets into the step, in place, and return the ratio tests ``(box, slack)``.
 
     On return `target` holds ``du``, `centre_u` holds ``dz`` and `centre_s` holds ``dv``.
@@ -96,7 +103,7 @@ def combined_direction(u, s, z, v, theta, moved, target, centre_u, centre_s):
 
 
 @kernel(signatures=(f"({_V}, {_V}, {_V}, {_V}, {_V}, {_V}, {_V}, f8, f8)",))
-def take_step(u, s, z, v, du, dz, dv, box_step, slack_step):
+def take_step(u: Array, s: Array, z: Array, v: Array, du: Array, dz: Array, dv: Array, box_step: float, slack_step: float) -> None:
     """Move (u, s) by `box_step` and (z, v) by `slack_step`, in place."""
     for i in range(u.shape[0]):
         u[i] += box_step * du[i]
@@ -106,7 +113,7 @@ def take_step(u, s, z, v, du, dz, dv, box_step, slack_step):
 
 
 @kernel(signatures=(f"(f8[:, ::1], {_V}, f8[:, ::1])",))
-def scale_rows(A, weights, out):
+def scale_rows(A: Array, weights: Array, out: Array) -> None:
     """Fill `out` with the rows of `A` times the square roots of `weights`."""
     for i in range(A.shape[0]):
         root = np.sqrt(weights[i])
@@ -115,7 +122,7 @@ def scale_rows(A, weights, out):
 
 
 @kernel(signatures=(f"({_V}, {_V}, f8, {_V})",), fastmath=_REASSOCIATE)
-def pinball_block(residual, weights, quantile, slope):
+def pinball_block(residual: Array, weights: Array, quantile: float, slope: Array) -> float:
     """Sum of ``weights * rho(residual)``; `slope` receives the subgradient ``weights * (t if residual > 0 else t - 1)``."""
     total = 0.0
     for i in range(residual.shape[0]):
@@ -125,7 +132,7 @@ def pinball_block(residual, weights, quantile, slope):
 
 
 @kernel(signatures=(f"({_V}, {_V}, f8, {_V})",), fastmath=_REASSOCIATE)
-def duality_block(residual, weights, quantile, dual):
+def duality_block(residual: Array, weights: Array, quantile: float, dual: Array) -> tuple[float, float]:
     """Return ``(sum w rho(r), sum w rho(r) - y r)``, the second as a sum of terms that are nonnegative when y is in its box."""
     total = 0.0
     slack = 0.0
@@ -137,14 +144,14 @@ def duality_block(residual, weights, quantile, dual):
 
 
 @kernel(signatures=(f"(f8[:, ::1], {_V}, u8[::1])",))
-def row_hashes(A, b, out):
-    """64-bit hash of every row of ``[A b]``; equal rows (with -0.0 equal to 0.0) have equal hashes."""
+def row_hashes(A: Array, b: Array, out: npt.NDArray[np.uint64]) -> None:
+    """64-bit hash of every row of ``[A b]``: equal bits have equal hashes."""
     bits = np.empty(1, np.float64)
     word = bits.view(np.uint64)
     for i in range(A.shape[0]):
         state = np.uint64(0x9E3779B97F4A7C15)
         for j in range(A.shape[1] + 1):
-            bits[0] = (A[i, j] if j < A.shape[1] else b[i]) + 0.0
+            bits[0] = A[i, j] if j < A.shape[1] else b[i]
             state = (state ^ word[0]) * np.uint64(0xBF58476D1CE4E5B9)
             state ^= state >> np.uint64(29)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0x94D049BB133111EB)

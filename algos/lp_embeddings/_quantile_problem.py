@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
+import scipy.sparse as sp
 
 from algos.common.linalg import row_leverages, whitening
-from algos.common.validation import canonical_array, check_range
+from algos.common.validation import canonical_array, check_range, is_sparse
 from algos.lp_embeddings._quantile_kernels import duality_block, pinball_block, row_hashes
 
 FloatArray = npt.NDArray[np.float64]
@@ -23,6 +23,7 @@ Rows = npt.NDArray[np.intp]
 _BLOCK_ROWS = 4096  # 4096 x 20 doubles stay in the second-level cache between the two products
 _SPARSE_BLOCK_ROWS = 2**16  # slicing a sparse matrix has a fixed cost
 _MERGE_ROWS = 100_000  # below, rows are always searched for duplicates; above, only when the caller speaks about weights
+EXTENDED_CONDITION = 1e4  # up to here the rounding of A.T @ y, times the condition number, stays far below every gap of interest
 _FLOOR = 1e-14  # size of the rounding error of an objective, relative to sum w |b|
 
 
@@ -50,7 +51,7 @@ class QuantileData:
     def rows(self, index: Rows | slice) -> FloatArray:
         """Return a few rows as a dense float64 table."""
         part = self.A[index]
-        return np.ascontiguousarray(part.toarray() if scipy.sparse.issparse(part) else part, dtype=np.float64)
+        return np.ascontiguousarray(part.toarray() if is_sparse(part) else part, dtype=np.float64)
 
     def original_dual(self, dual: FloatArray) -> FloatArray:
         """Spread the dual of merged rows over the caller's rows in proportion to their weights."""
@@ -65,11 +66,13 @@ class Geometry:
     """Basis in which the columns are orthonormal, and the length of every row in it.
 
     `basis` is (d, rank) with ``diag(w) A basis`` orthonormal and its columns in the row space of A, so that coefficients
-    ``basis @ x`` have minimum norm. `spread` is (n,): ``|a_i basis|``, by which the fitted value of a row varies.
+    ``basis @ x`` have minimum norm. `spread` is (n,): ``|a_i basis|``, by which the fitted value of a row varies. `extended` asks for
+    extended precision where the rounding of ``A.T @ y`` would be magnified by the condition number.
     """
 
     basis: FloatArray
     spread: FloatArray
+    extended: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,16 @@ class Pass:
 
 @dataclass(frozen=True)
 class Duality:
-    """What a pair (coef, dual) proves: ``lower = objective - slack``, with the slack a sum of nonnegative terms."""
+    """What a pair (coef, dual) proves: ``lower = objective - slack``, with the slack a sum of nonnegative terms.
+
+    `price` is the term of the slack that is due to dual equations which are not met, `unmet` their whitened residual.
+    """
 
     residual: FloatArray
     objective: float
     slack: float
-    equation_error: float
+    price: float
+    unmet: FloatArray
 
 
 def check_problem(
@@ -113,13 +120,14 @@ def _column(values: npt.ArrayLike, n: int, name: str, rule: str) -> FloatArray:
     if vector.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), {rule}, got {vector.shape}; pass a vector of that length.")
     checked = canonical_array(vector.reshape(-1, 1), name=name).ravel()
-    return np.ascontiguousarray(checked, dtype=np.float64)
+    # compiled loops take writable arrays as another type than read-only ones
+    return np.require(checked, dtype=np.float64, requirements=["C", "W"])
 
 
 def _check_weights(sample_weight: npt.ArrayLike, n: int) -> FloatArray:
     weights = _column(sample_weight, n, "sample_weight", "one weight for each row of A")
     if np.any(weights < 0):
-        raise ValueError(f"sample_weight must not be negative, got a minimum of {weights.min()!r}; clip the weights at zero.")
+        raise ValueError(f"sample_weight must not be negative, got a minimum of {weights.min():g}; clip the weights at zero.")
     if not np.any(weights > 0):
         raise ValueError("sample_weight must have a positive entry, got only zeros; give weight to at least one row.")
     return weights
@@ -150,7 +158,7 @@ def _merged(A: Any, b: FloatArray, weights: FloatArray | None) -> QuantileData:
     origin = np.full(n, -1, dtype=np.intp)
     origin[order] = group
     chosen = order[first]
-    merged = np.bincount(group, weights=given[order], minlength=len(chosen))
+    merged: FloatArray = np.bincount(group, weights=given[order], minlength=len(chosen)).astype(np.float64)
     return QuantileData(A[chosen], b[chosen], merged, origin, given, bool(np.all(merged == 1.0)))
 
 
@@ -158,7 +166,8 @@ def _hashes(A: Any, b: FloatArray) -> npt.NDArray[np.uint64]:
     out = np.empty(len(b), dtype=np.uint64)
     for start, part in _parts(A):
         stop = start + part.shape[0]
-        row_hashes(part.toarray() if scipy.sparse.issparse(part) else part, b[start:stop], out[start:stop])
+        dense = part.toarray() if is_sparse(part) else part
+        row_hashes(dense + 0.0, b[start:stop] + 0.0, out[start:stop])  # -0.0 becomes 0.0
     return out
 
 
@@ -166,17 +175,23 @@ def _rows_equal(A: Any, b: FloatArray, left: Rows, right: Rows) -> bool:
     if not np.array_equal(b[left], b[right]):
         return False
     difference = A[left] - A[right]
-    return not (difference.count_nonzero() if scipy.sparse.issparse(difference) else np.any(difference))
+    return not (difference.count_nonzero() if is_sparse(difference) else np.any(difference))
 
 
 def _parts(A: Any) -> Iterator[tuple[int, Any]]:
     """Row blocks in float64: contiguous views, slices of a sparse matrix, or converted copies of one block at a time."""
-    rows = _SPARSE_BLOCK_ROWS if scipy.sparse.issparse(A) else _BLOCK_ROWS
+    rows = _SPARSE_BLOCK_ROWS if is_sparse(A) else _BLOCK_ROWS
     for start in range(0, A.shape[0], rows):
         part = A[start : start + rows]
         if part.dtype != np.float64:
             part = part.astype(np.float64)
         yield start, part
+
+
+def append_ones(A: Any) -> Any:
+    """Return the table with a last column of ones, for an intercept."""
+    ones = np.ones((A.shape[0], 1), dtype=A.dtype)
+    return sp.hstack([A, sp.csr_array(ones)], format="csr") if is_sparse(A) else np.hstack([A, ones])
 
 
 def geometry(data: QuantileData, *, intercept: bool = False) -> Geometry:
@@ -186,10 +201,12 @@ def geometry(data: QuantileData, *, intercept: bool = False) -> Geometry:
     """
     scale = None if data.uniform_weights else data.weights
     white = whitening(data.A, scale=scale)
+    if white.rank == 0:
+        return Geometry(white.R_inv, np.zeros(data.shape[0]))
     basis = white.R_inv
     if white.rank < data.shape[1]:
         basis = _minimum_norm_basis(data.A, basis, intercept)
-    return Geometry(basis, np.sqrt(row_leverages(data.A, basis)))
+    return Geometry(basis, np.sqrt(row_leverages(data.A, basis)), white.cond > EXTENDED_CONDITION)
 
 
 def _minimum_norm_basis(A: Any, basis: FloatArray, intercept: bool) -> FloatArray:
@@ -209,26 +226,27 @@ def _minimum_norm_basis(A: Any, basis: FloatArray, intercept: bool) -> FloatArra
 def loss_pass(data: QuantileData, t: float, coef: FloatArray) -> Pass:
     """Residuals, objective and full subgradient at `coef`, reading the table once."""
     n, d = data.shape
-    residual, slope, pull = np.empty(n), np.empty(n), np.zeros(d)
+    residual, slope, pull = np.empty(n), np.empty(n), np.zeros(d, dtype=np.longdouble)
     sums = []
     for start, part in _parts(data.A):
         here = slice(start, start + part.shape[0])
         np.subtract(data.b[here], part @ coef, out=residual[here])
         sums.append(pinball_block(residual[here], data.weights[here], t, slope[here]))
         pull += part.T @ slope[here]
-    return Pass(coef, residual, slope, math.fsum(sums), pull)
+    return Pass(coef, residual, slope, math.fsum(sums), pull.astype(np.float64))
 
 
-def duality(data: QuantileData, t: float, coef: FloatArray, dual: FloatArray, basis: FloatArray) -> Duality:
+def duality(data: QuantileData, t: float, coef: FloatArray, dual: FloatArray, shape: Geometry) -> Duality:
     r"""Lower bound on the optimum from any `dual` in its box, reading the table once.
 
-    For every x, ``P(x) >= (b - A x) . y``. With e = A^T y this is ``(b - A coef) . y - e . (x - coef)``, and at a minimiser x
-    ``|e . (x - coef)| <= |basis^T e| |diag(w) A (x - coef)|_2 <= |basis^T e| 2 P(coef) / min(t, 1 - t)``,
-    because the l2 norm is at most the l1 norm and ``P(x) <= P(coef)``. So a dual that misses its equations still proves something, and
-    what it loses is a term of the slack (derived: docs/theory/lp_embeddings.md).
+    For every x, ``P(x) >= (b - A x) . y = (b - A coef) . y - e . z`` with ``e = A^T y`` and ``z = x - coef``. At a minimiser x
+    ``|e . z| <= |basis^T e| |W A z|_2``, and ``|W A z|_2 <= tau^(1/2) |W A z|_1`` with tau the largest leverage score of W A, because no
+    entry of W A z exceeds ``tau^(1/2) |W A z|_2``; finally ``|W A z|_1 <= 2 P(coef) / min(t, 1 - t)`` because ``P(x) <= P(coef)``.
+    So a dual that misses its equations still proves something, and what it loses is a term of the slack
+    (derived: docs/theory/lp_embeddings.md).
     """
     n, d = data.shape
-    residual, error = np.empty(n), np.zeros(d)
+    residual, error = np.empty(n), np.zeros(d, dtype=np.longdouble)  # so that rounding does not grow with n
     totals, slacks = [], []
     for start, part in _parts(data.A):
         here = slice(start, start + part.shape[0])
@@ -236,11 +254,12 @@ def duality(data: QuantileData, t: float, coef: FloatArray, dual: FloatArray, ba
         total, slack = duality_block(residual[here], data.weights[here], t, dual[here])
         totals.append(total)
         slacks.append(slack)
-        error += part.T @ dual[here]
+        error += (part.astype(np.longdouble) if shape.extended else part).T @ dual[here]
     objective = math.fsum(totals)
-    equation_error = float(np.linalg.norm(basis.T @ error))
-    slack = math.fsum(slacks) + 2.0 * equation_error * objective / min(t, 1.0 - t)
-    return Duality(residual, objective, slack, equation_error)
+    unmet = (shape.basis.T @ error).astype(np.float64)
+    root_tau = float(np.max(data.weights * shape.spread))
+    price = 2.0 * root_tau * float(np.linalg.norm(unmet)) * objective / min(t, 1.0 - t)
+    return Duality(residual, objective, math.fsum(slacks) + price, price, unmet)
 
 
 def relative_gap(objective: float, slack: float, floor: float) -> float:

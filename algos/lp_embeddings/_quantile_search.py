@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
-import scipy.sparse
+import scipy.sparse as sp
 
 from algos.common.randomness import row_uniforms
+from algos.common.validation import is_sparse
 from algos.lp_embeddings._quantile_problem import Duality, Geometry, Pass, QuantileData, duality, loss_pass, relative_gap
 from algos.lp_embeddings.interior_point import InteriorPointResult, solve_rows
 
@@ -22,6 +23,8 @@ _SMALL = 2000  # rows below which the interior point method on all rows is as fa
 _SAMPLE_TOL = 1e-3  # the sample's own error is larger than this, so solving it further buys nothing
 _BAND_TOL = 0.05  # share of the wanted gap that the band's own solution may use up
 _INFEASIBLE = 1e-4  # merit above which the band cannot balance the rows outside: it is too narrow
+_AT_BOUND = 1e-7  # share of its box within which a dual counts as being at the bound
+_CORRECTIONS = 3  # each reduces the error by the same factor, down to the rounding of the few rows inside the box
 _DENSITY_QUANTILE = 0.2  # share of sampled rows from which the density of the residuals at zero is estimated
 _NO_WIDTH = 1e-6  # windows narrower than this share of the mean residual hold ties, not density
 _THRESHOLD_ROWS = 20_000  # rows from which the width of the band is estimated
@@ -72,10 +75,11 @@ def _probabilities(data: QuantileData, shape: Geometry, options: FitOptions) -> 
     if options.size >= n:
         return np.ones(n)
     root_leverage = data.weights * shape.spread
+    total = float(root_leverage.sum())
+    if total == 0.0:
+        return np.full(n, options.size / n)  # a table of zeros: no row tells more than another
     if options.sampler == "auto" and options.certify:
-        total = float(root_leverage.sum())
-        share = root_leverage / total if total > 0 else np.full(n, 1 / n)
-        return np.minimum(1.0, options.size * (0.5 / n + 0.5 * share))
+        return np.minimum(1.0, options.size * (0.5 / n + 0.5 * root_leverage / total))
     if options.sampler == "auto":
         scores = root_leverage + root_leverage**2
     elif options.sampler == "leverage":
@@ -92,7 +96,7 @@ def _probabilities(data: QuantileData, shape: Geometry, options: FitOptions) -> 
 
 
 def _scaled(data: QuantileData) -> Any:
-    return scipy.sparse.diags_array(data.weights) @ data.A if scipy.sparse.issparse(data.A) else data.A * data.weights[:, None]
+    return sp.diags_array(data.weights) @ data.A if is_sparse(data.A) else data.A * data.weights[:, None]
 
 
 class Search:
@@ -135,7 +139,7 @@ class Search:
     def proof(self) -> Duality:
         """Return what the best coefficients and the best dual prove together."""
         if self.pair is None:
-            self.pair = duality(self.data, self.t, self.best_coef, self.best_dual, self.shape.basis)
+            self.pair = duality(self.data, self.t, self.best_coef, self.best_dual, self.shape)
         return self.pair
 
     def _done(self) -> bool:
@@ -212,7 +216,9 @@ class Search:
         coef = at.coef + self.shape.basis @ solved.coef
         dual = at.slope.copy()
         dual[index] = solved.dual
-        pair = duality(self.data, self.t, coef, dual, self.shape.basis)
+        pair = duality(self.data, self.t, coef, dual, self.shape)
+        if pair.price > 0.5 * self.options.tol * pair.objective and solved.merit <= _INFEASIBLE:
+            dual, pair = self._meet_equations(coef, dual, pair, index)
         outside = at.slope * pair.residual < 0.0
         outside[index] = False
         self.n_flips = int(np.count_nonzero(outside))
@@ -222,6 +228,28 @@ class Search:
             self.best_dual, self.best_bound, self.pair = dual, bound, None
         if self._remember(coef, pair.objective) and better_dual:
             self.pair = pair
+
+    def _meet_equations(self, coef: FloatArray, dual: FloatArray, pair: Duality, index: Rows) -> tuple[FloatArray, Duality]:
+        """Correct a dual whose equations are missed by rounding times the condition number.
+
+        Rows that are at a bound but for rounding are put there, so that only the few rows inside the box carry rounding errors.
+        """
+        weights = self.data.weights[index]
+        rows = self.data.rows(index) @ self.shape.basis
+        for _ in range(_CORRECTIONS):
+            y, lower, upper = dual[index], weights * (self.t - 1.0), weights * self.t
+            y = np.where(y - lower <= _AT_BOUND * weights, lower, np.where(upper - y <= _AT_BOUND * weights, upper, y))
+            room = np.minimum(y - lower, upper - y)
+            snapped = dual.copy()
+            snapped[index] = y
+            unmet = duality(self.data, self.t, coef, snapped, self.shape).unmet
+            solution = np.linalg.lstsq((rows * room[:, None]).T @ rows, unmet, rcond=None)[0]
+            snapped[index] = np.clip(y - room * (rows @ solution), lower, upper)
+            corrected = duality(self.data, self.t, coef, snapped, self.shape)
+            if not corrected.slack < pair.slack:
+                break
+            dual, pair = snapped, corrected
+        return dual, pair
 
 
 def _newton_step(sample: Sample, at: Pass, shape: Geometry) -> FloatArray | None:

@@ -132,7 +132,7 @@ def quantile_interior_point(
     check_range(max_iter, name="max_iter", low=1, integer=True)
     w = np.ones(n) if weights is None else _vector(weights, n, "weights")
     if not np.all(w > 0):
-        raise ValueError(f"weights must be positive, got a minimum of {w.min()!r}; leave rows of weight zero out.")
+        raise ValueError(f"weights must be positive, got a minimum of {w.min():g}; leave rows of weight zero out.")
     g = np.zeros(d) if rhs is None else _vector(rhs, d, "rhs")
     x0 = None if start is None else _vector(start, d, "start")
     return solve_rows(A, b, t, w, g, start=x0, constant=constant, tol=tol, max_iter=max_iter)
@@ -151,8 +151,8 @@ def solve_rows(
     max_iter: int = 50,
 ) -> InteriorPointResult:
     """Do the work of `quantile_interior_point` for arguments that are known to be valid."""
-    white = whitening(A)
-    if white.rank == 0:
+    white = whitening(A) if A.shape[1] else None
+    if white is None or white.rank == 0:
         solvable = not np.any(g)
         return InteriorPointResult(np.zeros(A.shape[1]), np.where(b > 0, t, t - 1.0) * w, 0.0 if solvable else np.inf, 0, solvable)
     Q = A @ white.R_inv
