@@ -7,12 +7,11 @@ Exit codes: 0 all as expected; 1 a claim refuted, a mutant that survived, or wit
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-EXIT_OK, EXIT_REFUTED, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+from .codes import EXIT_INTERRUPTED, EXIT_OK, EXIT_REFUTED, EXIT_USAGE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,7 +100,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print one JSON document."""
     from .provenance import plain
 
@@ -118,7 +117,7 @@ def _list(arguments: argparse.Namespace, finished: list[Path]) -> int:
         "data": data.names(),
     }
     if arguments.json:
-        _print_json(there_is)
+        print_json(there_is)
         return EXIT_OK
     width = max(len(name) for group in there_is.values() for name in group)
     for group, entries in there_is.items():
@@ -131,45 +130,17 @@ def _list(arguments: argparse.Namespace, finished: list[Path]) -> int:
 def _figure(arguments: argparse.Namespace, finished: list[Path]) -> int:
     """Make or redraw figures; one that lacks its data does not stop the others."""
     from . import figures
+    from .making import make_figures
 
     try:
         entries = {entry.key: entry for name in arguments.names for entry in figures.find(name)}
     except ValueError as error:
         _say(f"error: {error}")
         return EXIT_USAGE
-    results, code = _make_figures(list(entries.values()), arguments, finished)
+    results, code = make_figures(list(entries.values()), arguments, finished)
     if arguments.json:
-        _print_json([result.record | {"files": result.files} for result in results])
+        print_json([result.record | {"files": result.files} for result in results])
     return code
-
-
-def _make_figures(entries: list[Any], arguments: argparse.Namespace, finished: list[Path]) -> tuple[list[Any], int]:
-    """Make each figure, printing one line per figure; return the results and the exit code."""
-    from . import figures
-    from .data import DataUnavailable
-    from .progress import progress_for
-
-    progress = progress_for()
-    formats = tuple(getattr(arguments, "format", ()))
-    out = arguments.out / "figures"
-    results, code = [], EXIT_OK
-    for entry in entries:
-        started = time.perf_counter()
-        try:
-            if getattr(arguments, "redraw", False):
-                result = figures.redraw(entry, out=out, formats=formats)
-            else:
-                result = figures.make(
-                    entry, tier=arguments.tier, seed=arguments.seed, jobs=arguments.jobs, out=out, formats=formats, progress=progress
-                )
-        except (DataUnavailable, FileNotFoundError) as error:
-            progress.line(f"unavailable  {entry.key}: {error}")
-            code = EXIT_UNAVAILABLE
-            continue
-        results.append(result)
-        finished.extend(result.files)
-        progress.line(f"{time.perf_counter() - started:6.1f} s  {entry.key:<40}  {result.files[-1]}")
-    return results, code
 
 
 def _bench(arguments: argparse.Namespace, finished: list[Path]) -> int:
@@ -196,7 +167,7 @@ def _bench(arguments: argparse.Namespace, finished: list[Path]) -> int:
             print(table.markdown())
             print(f"\n{table.summary()} | {folder / name}.md, .json")
     if arguments.json:
-        _print_json([table.as_dict() for table in tables])
+        print_json([table.as_dict() for table in tables])
     return EXIT_REFUTED if missed and arguments.strict else EXIT_OK
 
 
@@ -204,7 +175,7 @@ def _report(arguments: argparse.Namespace, finished: list[Path]) -> int:
     """Check, draw, write the report, print its path last."""
     from .report import make_report
 
-    return make_report(arguments, finished, _make_figures)
+    return make_report(arguments, finished)
 
 
 def _warmup(arguments: argparse.Namespace, finished: list[Path]) -> int:
@@ -213,7 +184,7 @@ def _warmup(arguments: argparse.Namespace, finished: list[Path]) -> int:
 
     times = warm_kernels()
     if arguments.json:
-        _print_json({name: seconds for name, seconds in times})
+        print_json({name: seconds for name, seconds in times})
         return EXIT_OK
     for name, seconds in times:
         print(f"{seconds:7.2f} s  {name}")

@@ -76,7 +76,7 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             raise TypeError(f"array {name!r} holds Python objects; results are saved without pickle, use a numeric or text dtype")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **dict(arrays))
+        np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]  # names are keywords: one could be allow_pickle
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -79,7 +79,7 @@ def broken_axis(above: "Axes", below: "Axes") -> None:
     """Mark a y axis that continues, after a gap, in the panel below; the panels share their x axis."""
     above.spines["bottom"].set_visible(False)
     above.tick_params(axis="x", which="both", bottom=False, labelbottom=False)
-    mark = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 7, "color": "#333333", "linestyle": "none", "clip_on": False}
+    mark: dict[str, Any] = {"marker": [(-1, -0.5), (1, 0.5)], "markersize": 7, "color": "#333333", "linestyle": "none", "clip_on": False}
     above.plot(0, 0, transform=above.transAxes, **mark)
     below.plot(0, 1, transform=below.transAxes, **mark)
 

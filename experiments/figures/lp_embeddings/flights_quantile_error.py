@@ -148,31 +148,32 @@ def _losses(X: FloatArray, y: FloatArray, t: float, coefs: FloatArray) -> FloatA
 def describe(arrays: Arrays) -> Description:
     """Return the caption's sentences."""
     sizes, quantiles = arrays["sizes"], arrays["quantiles"]
-    rows, columns = (int(size) for size in arrays["shape"])
+    rows = int(arrays["shape"][0])
     medians = np.median(arrays["excess"], axis=-1)
     at = int(np.argmin(np.abs(sizes - 2000)))
     leverage = {float(t): float(medians[place, 1, at]) for place, t in enumerate(quantiles)}
-    lost = (arrays["rank_lost"] > 0).any(axis=0)[..., at, :].sum(axis=-1)
+    lost = np.any(arrays["rank_lost"] > 0, axis=0)[:, at].sum(axis=-1)
     draws, worst_gap = arrays["excess"].shape[-1], float(arrays["certified_gap"].max())
     used = int(np.median(arrays["certified_rows"]))
     by_quantile = " and ".join(f"{100 * value:.2g} % (t = {t:g})" for t, value in leverage.items())
+    starts = ", ".join(f"{size:,}" for size in arrays["certified_sizes"])
     return Description(
         question="How far from the optimum is a quantile regression on sampled flights, and what can be proved about it?",
         answer=(
-            f"With {sizes[at]:,} of {rows:,} rows sampled by leverage the loss exceeds the optimum by {by_quantile}, and by about as much for "
-            f"uniform sampling, which however loses rank in {lost[0]} of {draws} draws (leverage {lost[1]}, Lewis {lost[2]}); the certified "
-            f"regression decides on a median of {used:,} rows and proves a gap of at most {worst_gap:.0e} on all of them."
+            f"With {sizes[at]:,} of {rows:,} rows sampled by leverage the loss exceeds the optimum by {by_quantile}, and by about as much "
+            f"for uniform sampling, which however loses rank in {lost[0]} of {draws} draws (leverage {lost[1]}, Lewis {lost[2]}); the "
+            f"certified regression decides on a median of {used:,} rows and proves a gap of at most {worst_gap:.0e} on all of them."
         ),
         data="All complete flights out of New York City in 2013, arrival delay on 34 columns; nothing is substituted.",
         sizes=(
             f"{draws} draws for each size and sampler; lines are medians, bands the 5-95 % range, marks hollow where a draw lost rank "
-            f"(its coefficients are those of minimum norm). Excess over the largest proven lower bound. Diamonds: certified runs that start from "
-            f"{', '.join(f'{size:,}' for size in arrays['certified_sizes'])} sampled rows, placed at the distinct rows of their small problems; "
-            f"they also read all rows in a few passes."
+            "(its coefficients are those of minimum norm). Excess over the largest proven lower bound. Diamonds: certified runs that "
+            f"start from {starts} sampled rows, placed at the distinct rows of their small problems; they also read all rows a few times."
         ),
         alt=(
-            "Two panels, median and 0.9-quantile. Three falling lines of slope minus one show excess losses from some ten percent to half a "
-            "percent; hollow grey marks and counts show that uniform draws lose rank. Far below, near 1e-12, diamonds show the proven gaps."
+            "Two panels, median and 0.9-quantile. Three falling lines of slope minus one show excess losses from some ten percent to "
+            "below one percent; hollow grey marks and counts show that uniform draws lose rank. Far below, near 1e-12, diamonds show "
+            "the proven gaps."
         ),
         numbers={
             "rows_of_answer": int(sizes[at]),

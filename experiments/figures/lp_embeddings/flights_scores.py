@@ -86,7 +86,7 @@ def compute(parameters: Parameters, *, jobs: int = 1, progress: Progress | None 
             missed = np.zeros(len(columns))
             for draw in range(parameters.draws):
                 kept = sample_rows(q, seed=parameters.seed + draw).indices
-                missed += X[np.ix_(kept, columns)].sum(axis=0) == 0
+                missed += X[kept][:, columns].sum(axis=0) == 0
                 step.advance()
             arrays[f"{name}_missed"] = missed / parameters.draws
     return arrays
@@ -107,8 +107,9 @@ def describe(arrays: Arrays) -> Description:
         question="Where do the leverage scores and Lewis weights of real flights live, and what does uniform sampling miss?",
         answer=(
             f"The largest leverage score is {leverage:.0f} times and the largest Lewis weight (p = {p:g}) {lewis:.0f} times the average; "
-            f"a uniform sample of {m:,} rows has no flight of carrier {carrier} ({flights} flights) with probability {lost:.2f} and "
-            f"loses {expected:.1f} of {arrays['carrier'].size} carriers on average; samples of this size by either score lose practically none (below {none:.0e})."
+            f"a uniform sample of {m:,} rows has no flight of carrier {carrier} ({flights} flights) with probability {lost:.2f} and loses "
+            f"{expected:.1f} of {arrays['carrier'].size} carriers on average; samples of this size by either score lose practically none "
+            f"(below {none:.0e})."
         ),
         data="All complete flights out of New York City in 2013; nothing is substituted.",
         sizes=(

@@ -192,14 +192,15 @@ def describe(arrays: Arrays) -> Description:
     return Description(
         question="How fast does the Lewis iteration converge, and does it keep the rates that the theory states?",
         answer=(
-            f"At p = {p[six]:g} each relaxed step shrinks the residual to {relaxed:.2f} of itself, where the classical step multiplies it by "
-            f"{classical:.2f} and diverges; over all p the measured medians differ from |p-2|/(p+2) by at most {off['relaxed']:.1g} and from "
-            f"|p/2-1| by at most {off['classical']:.1g}."
+            f"At p = {p[six]:g} each relaxed step shrinks the residual to {relaxed:.2f} of itself, where the classical step multiplies it "
+            f"by {classical:.2f} and diverges; over all p the measured medians differ from |p-2|/(p+2) by at most {off['relaxed']:.1g} and "
+            f"from |p/2-1| by at most {off['classical']:.1g}."
         ),
         data="Generated: Gaussian matrices; nothing is substituted.",
         sizes=(
-            f"{arrays['residuals'].shape[2]} matrices of {rows:,} x {columns}; dots and lines are medians, bars and bands the 5-95 % range. "
-            f"Left: geometric mean of the ratios of iterations {first} to {last}, started {NEAR:g} from the weights. Right: from equal weights."
+            f"{arrays['residuals'].shape[2]} matrices of {rows:,} x {columns}; dots and lines are medians, bars and bands the 5-95 % "
+            f"range. Left: geometric mean of the ratios of iterations {first} to {last}, started {NEAR:g} from the weights. Right: from "
+            "equal weights."
         ),
         alt=(
             "Left: contraction factor against p; blue dots lie on the curve |p-2|/(p+2), which stays below one, grey squares on |p/2-1|, "
