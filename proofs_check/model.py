@@ -221,6 +221,7 @@ class Interval:
 
     def __post_init__(self) -> None:
         _require(bool(self.certificate.strip()), "an interval has no certificate", "say what proves the bracket")
+        _require(self.miss == 0, f"a bracket that misses with probability {self.miss} is not judged yet", "use a bracket that is certain")
         if not self.lo <= self.hi:
             raise ValueError(f"inverted or undefined interval [{self.lo}, {self.hi}] from {self.certificate!r}: lo must not exceed hi")
 
@@ -266,12 +267,18 @@ class DatasetRef:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """How an adversary moves: ``decode(vector, params) -> Instance`` from ``dimension(params)`` real numbers, smallest sizes first."""
+    """How an adversary moves: ``decode(vector, params) -> Instance`` from ``dimension(params)`` real numbers, smallest sizes first.
+
+    ``decode`` raises ValueError for a vector that is no admissible instance.  ``start`` lists known bad vectors, ``step`` is the scale of
+    a random one.  ``shapes(params)`` lists the arrays whose entries, one after the other, form the vector: shrinking then removes rows
+    and columns rather than windows of numbers.
+    """
 
     dimension: Callable[[Mapping[str, Any]], int]
     decode: Callable[[np.ndarray, Mapping[str, Any]], Instance]
     start: tuple[tuple[float, ...], ...] = ()
     step: float = 1.0
+    shapes: Callable[[Mapping[str, Any]], tuple[tuple[int, ...], ...]] | None = None
 
 
 def grid_instance(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
