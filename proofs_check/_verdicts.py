@@ -195,12 +195,16 @@ def _success_reason(state: State, status: Status, honest: Sequence[Evidence]) ->
     if status == "VERIFIED" and claim.kind in COUNTED:
         zone = sorted({part.p1 for part in state.honest()}, reverse=True)
         shown = ", ".join(f"{p:.3g}" for p in zone[:4]) + (", ..." if len(zone) > 4 else "")
-        return f"P(fail) below {shown} is accepted on {len(honest)} parts, {trials:,} trials"
+        return f"P(fail) below {shown} is accepted on {_parts(honest)}, {trials:,} trials"
     if status == "VERIFIED" and claim.kind == "rate":
-        return f"median slope of the window accepted on {len(honest)} parts, {trials:,} repetitions"
+        return f"median slope of the window accepted on {_parts(honest)}, {trials:,} repetitions"
     if status == "VERIFIED":
-        return f"accepted on {len(honest)} parts, {trials:,} trials"
-    return f"no violation on {len(honest)} parts, {trials:,} trials"
+        return f"{'all listed cases hold' if claim.kind in DETERMINISTIC else 'accepted'} on {_parts(honest)}, {trials:,} trials"
+    return f"no violation on {_parts(honest)}, {trials:,} trials"
+
+
+def _parts(parts: Sequence[Evidence]) -> str:
+    return f"{len(parts):,} part{'' if len(parts) == 1 else 's'}"
 
 
 def _slack_of(claim: Claim, part: PartState) -> Slack | None:

@@ -13,12 +13,19 @@ from proofs_check import pinning, rules
 from proofs_check.evidence import TIERS, BlockRecord, Evidence, MutantResult, Part, Status, Tier, Verdict
 from proofs_check.measuring import Unit, first_blocks
 from proofs_check.model import DETERMINISTIC, STREAMS, Claim, Mutant
-from proofs_check.mutants import judge, killers, mutant_parts, wanted
+from proofs_check.mutants import inject, judge, killers, mutant_parts, wanted
 from proofs_check.provenance import fingerprint, mutant_fingerprint
 from proofs_check.records import same_content
 
 Records = tuple[BlockRecord, ...]
 _FUSED = 2000  # evaluations of a search that may take as long as a block
+
+
+def _judged(claim: Claim, mutant: Mutant | None) -> Claim:
+    """Return the claim that the rules see: they read exponents, leads and allowed probabilities off the bound, which may be the mistake."""
+    if mutant is None or mutant.where != "bound" or claim.bound is None:
+        return claim
+    return replace(claim, bound=inject(claim, claim.subjects[0], mutant).bound)
 
 
 class Track:
@@ -67,7 +74,7 @@ class Track:
         """Start collecting evidence about a claim (again, once a search has added the instances that it found)."""
         self.claim = claim
         self.parts = claim.parts() if self.mutant is None else mutant_parts(claim, self.mutant, self.tier)
-        self.state = rules.new_state(claim, self.tier, self.parts)
+        self.state = rules.new_state(_judged(claim, self.mutant), self.tier, self.parts)
 
     @property
     def done(self) -> bool:

@@ -109,7 +109,7 @@ def render(
 def _head(result: RunResult, claims: Sequence[ClaimView]) -> dict[str, Any]:
     counts = result.counts
     known = dict(result.provenance)
-    when = str(known.get("started") or known.get("date") or known.get("time") or "")
+    when = str(known.get("started", "")).replace("T", " ").replace("Z", " UTC")
     bounds = [c for c in claims if c.slack is not None and 0.0 < c.slack.worst <= 1.0]  # a violated bound is not "tight"
     tightest = max(bounds, key=lambda c: c.slack.worst if c.slack else 0.0, default=None)
     loosest = min(bounds, key=lambda c: c.slack.worst if c.slack else 0.0, default=None)
@@ -147,7 +147,7 @@ def _lead(result: RunResult, claims: Sequence[ClaimView]) -> str:
     about = systems[0] if len(systems) == 1 else f"{len(systems)} systems" if systems else "nothing"
     undecided = [c for c in claims if c.status in ("INCONCLUSIVE", "UNAVAILABLE")]
     by_design = sum(c.expected for c in undecided)
-    text = f"Theorems about {about}, their formulas and their code, tried in {result.seconds:,.0f} seconds."
+    text = f"Theorems, formulas and code of {about}, tried in {result.seconds:,.0f} seconds."
     if result.interrupted:
         text += " The run was interrupted; what was finished is shown."
     if by_design:

@@ -218,7 +218,8 @@ def _figure(index: int) -> dict[str, Any]:
     dots = "".join(f'<use href="#dot" x="{60 + 50 * i}" y="{40 + (i * 37 + index * 50) % 160}"/>' for i in range(10))
     svg = f"""<svg xmlns="http://www.w3.org/2000/svg" width="640pt" height="260pt" viewBox="0 0 640 260">
       <defs><style type="text/css">*{{stroke-linejoin: round}}</style>
-      <clipPath id="clip"><rect x="40" y="10" width="580" height="210"/></clipPath><circle id="dot" r="4" fill="#0072B2"/></defs><path d="M40 10V220H620" fill="none" stroke="#444"/>
+      <clipPath id="clip"><rect x="40" y="10" width="580" height="210"/></clipPath><circle id="dot" r="4"
+      fill="#0072B2"/></defs><path d="M40 10V220H620" fill="none" stroke="#444"/>
       <g clip-path="url(#clip)">{dots}<path d="M40 {60 + 20 * index}L620 180" stroke="#D55E00" stroke-dasharray="6 4"/></g>
       <text x="330" y="250" font-size="12" text-anchor="middle">rows sampled</text></svg>"""
     system = list(_SYSTEMS)[index % 2]

@@ -301,14 +301,13 @@ def _signed(value: float | None) -> str:
 def _facts(result: RunResult, verdict: Verdict, summary: Mapping[str, Any], slack: Slack | None) -> tuple[tuple[str, str], ...]:
     facts = [("kind", str(summary.get("kind", "–"))), ("trials", f"{verdict.n or sum(p.n for p in verdict.parts):,}")]
     if summary.get("levels"):
-        facts.append(("levels δ", ", ".join(f"{level:g}" for level in summary["levels"])))
+        facts.append(("δ", ", ".join(f"{level:g}" for level in summary["levels"])))
     if slack is not None:
         named = (("worst", slack.worst), ("median", slack.median), ("best", slack.best))
-        facts.append(("slack", " · ".join(f"{name} {short_slack(value)}" for name, value in named)))
-        if slack.searched:
-            facts.append(("worst case", "found by search"))
-    facts.append(("parts", f"{len(verdict.parts):,}"))
-    facts.append(("families", ", ".join(f"{f['name']} ({f['role']})" for f in summary.get("families", ())) or "–"))
+        values = ", ".join(f"{name} {short_slack(value)}" for name, value in named)
+        facts.append(("slack", values + (", worst case found by search" if slack.searched else "")))
+    if summary.get("families"):
+        facts.append(("families", ", ".join(f"{f['name']} ({f['role']})" for f in summary["families"])))
     facts.append(("source", words.source(summary.get("source", {}))))
     facts.append(("seconds", f"{verdict.seconds:.2f}"))
     if verdict.tier != summary.get("decided_in", verdict.tier):
@@ -335,4 +334,4 @@ def _plot(verdict: Verdict, summary: Mapping[str, Any]) -> tuple[Plot | None, st
     if len(candidates) == 1:
         word = "the only part"
     drawn = evidence_plot(shown.path, float(summary.get("alpha_R", 1e-6)), float(summary.get("alpha_A", 1e-3)))
-    return drawn, f"{shown.part.label}, {word}"
+    return drawn, f"Orange: against the claim. Blue: against “false by the margin”. Shown for {shown.part.label}, {word}."
