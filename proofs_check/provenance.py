@@ -27,6 +27,21 @@ def fingerprint(claim: Claim, tier: Tier, root: int) -> str:
 
     Records of different fingerprints are never combined.
     """
+    known = _known.get((id(claim), tier, root))
+    if known is not None and known[0] is claim:
+        return known[1]
+    found = _fingerprint(claim, tier, root)
+    _known[id(claim), tier, root] = (claim, found)  # the claim is kept, so that its id stays its own
+    while len(_known) > _REMEMBERED:
+        del _known[next(iter(_known))]
+    return found
+
+
+_REMEMBERED = 256
+_known: dict[tuple[int, Tier, int], tuple[Claim, str]] = {}
+
+
+def _fingerprint(claim: Claim, tier: Tier, root: int) -> str:
     rule = claim.rule
     numbers = (claim.id, claim.version, claim.kind, rule.alpha_R, rule.alpha_A, rule.levels, rule.delta_in_algorithm, root)
     pieces: list[Any] = [*numbers, claim.tiers[tier].block, SCHEMA, np.__version__, _package("scipy"), _package("proofs_check")]
