@@ -58,14 +58,13 @@ def _title(source: ast.Module) -> str:
     raise ValueError("the figure's module assigns no TITLE")
 
 
-def write_scripts(folder: Path) -> list[Path]:
-    """Write the headers and one script per figure into ``folder`` and return the scripts."""
+def write_scripts(folder: Path) -> None:
+    """Write the headers and one script per figure into ``folder``."""
     from experiments import figures
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "GALLERY_HEADER.rst").write_text(HEADER, encoding="utf-8")
-    scripts = []
     for entry in figures.catalogue().values():
         place = folder / entry.system
         if not place.exists():
@@ -75,10 +74,7 @@ def write_scripts(folder: Path) -> list[Path]:
         source = ast.parse((figures.ROOT / entry.system / f"{entry.name}.py").read_text(encoding="utf-8"))
         title = _title(source)
         fields = {"title": title, "rule": "=" * len(title), "docstring": ast.get_docstring(source), "key": entry.key}
-        script = place / f"plot_{entry.name}.py"
-        script.write_text(SCRIPT.format(**fields), encoding="utf-8")
-        scripts.append(script)
-    return scripts
+        (place / f"plot_{entry.name}.py").write_text(SCRIPT.format(**fields), encoding="utf-8")
 
 
 def scrape(block: tuple[Any, ...], block_vars: dict[str, Any], gallery_conf: Mapping[str, Any]) -> str:
@@ -126,12 +122,8 @@ def _get_sg_image_scraper() -> Callable[..., str]:
 
 def _before_gallery(app: Sphinx) -> None:
     conf = app.config.sphinx_gallery_conf
-    scripts = write_scripts(Path(conf["examples_dirs"][0]))
-    generated = Path(app.srcdir, conf["gallery_dirs"][0])
-    wanted = {script.stem for script in scripts} | {"index"}
-    for page in generated.rglob("*.rst"):  # a page whose figure was renamed or removed
-        if page.stem not in wanted:
-            page.unlink()
+    write_scripts(Path(conf["examples_dirs"][0]))
+    shutil.rmtree(Path(app.srcdir, conf["gallery_dirs"][0]), ignore_errors=True)  # pages and thumbnails of figures that are gone
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
