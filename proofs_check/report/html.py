@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,14 +198,17 @@ def _mutants(claims: Sequence[ClaimView]) -> dict[str, Any]:
 
 def _figures(figures: Sequence[Mapping[str, Any]]) -> list[Group]:
     cleaned: dict[str, list[Figure]] = {}
+    taken: set[str] = set()
     for index, figure in enumerate(figures):
-        anchor = f"figure-{index + 1}"
+        name = re.sub(r"[^a-z0-9]+", "-", str(figure.get("name", "")).lower()).strip("-") or "unnamed"
+        anchor = f"figure-{name}" if f"figure-{name}" not in taken else f"figure-{name}-{index + 1}"
+        taken.add(anchor)
         provenance = figure.get("provenance") or {}
         cleaned.setdefault(str(figure.get("system", "")), []).append(
             Figure(
                 anchor,
                 str(figure.get("title") or figure.get("name", "")),
-                inline_svg(str(figure["svg"]), anchor, str(figure.get("alt", ""))),
+                inline_svg(str(figure["svg"]), f"drawing-{index + 1}", str(figure.get("alt", ""))),
                 str(figure.get("caption", "")),
                 provenance if isinstance(provenance, str) else " · ".join(f"{key}: {_flat(value)}" for key, value in provenance.items()),
                 str(figure.get("data") or ""),
