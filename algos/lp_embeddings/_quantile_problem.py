@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from algos.common.linalg import row_leverages, whitening
-from algos.common.validation import canonical_array, check_range, is_sparse
+from algos.common.validation import canonical_array, check_finite_rows, check_range, is_sparse
 from algos.lp_embeddings._quantile_kernels import duality_block, pinball_block, row_hashes
 
 FloatArray = npt.NDArray[np.float64]
@@ -105,9 +105,11 @@ def check_problem(
 ) -> tuple[QuantileData, float]:
     """Check the arguments of a quantile regression, drop rows of weight zero and merge identical rows."""
     t = check_range(t, name="t", low=0.0, high=1.0, low_open=True, high_open=True)
-    table = canonical_array(A, name="A", sparse=True)
+    table = canonical_array(A, name="A", sparse=True, check_finite=False)
     n = int(table.shape[0])
-    response = _column(b, n, "b", "one response for each row of A")
+    if n <= _MERGE_ROWS or sample_weight is not None:  # else the whitening notices, at no cost, before anything is returned
+        check_finite_rows(table.data.reshape(-1, 1) if is_sparse(table) else table, name="A")
+    response = _column(b, n, "b", "one response for each row of A", 1e200)
     weights = None if sample_weight is None else _check_weights(sample_weight, n)
     if merge:
         return _merged(table, response, weights), t
@@ -115,17 +117,20 @@ def check_problem(
     return QuantileData(table, response, plain, None, None, weights is None), t
 
 
-def _column(values: npt.ArrayLike, n: int, name: str, rule: str) -> FloatArray:
+def _column(values: npt.ArrayLike, n: int, name: str, rule: str, limit: float) -> FloatArray:
     vector = np.asarray(values)
     if vector.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), {rule}, got {vector.shape}; pass a vector of that length.")
     checked = canonical_array(vector.reshape(-1, 1), name=name).ravel()
+    largest = float(np.max(np.abs(checked)))
+    if largest > limit:
+        raise ValueError(f"{name} has an entry of size {largest:g}, beyond {limit:g} sums may overflow; divide {name} by a constant.")
     # compiled loops take writable arrays as another type than read-only ones
     return np.require(checked, dtype=np.float64, requirements=["C", "W"])
 
 
 def _check_weights(sample_weight: npt.ArrayLike, n: int) -> FloatArray:
-    weights = _column(sample_weight, n, "sample_weight", "one weight for each row of A")
+    weights = _column(sample_weight, n, "sample_weight", "one weight for each row of A", 1e100)
     if np.any(weights < 0):
         raise ValueError(f"sample_weight must not be negative, got a minimum of {weights.min():g}; clip the weights at zero.")
     if not np.any(weights > 0):

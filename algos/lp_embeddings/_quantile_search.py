@@ -112,7 +112,6 @@ class Search:
         self.best_bound = 0.0
         self.pair: Duality | None = None  # what (best_coef, best_dual) prove together, once known
         self.n_rounds = 0
-        self.n_flips = 0
 
     def run(self, start: FloatArray | None) -> None:
         """Search from `start`, or from a sampled solution if it is None."""
@@ -219,9 +218,6 @@ class Search:
         pair = duality(self.data, self.t, coef, dual, self.shape)
         if pair.price > 0.5 * self.options.tol * pair.objective and solved.merit <= _INFEASIBLE:
             dual, pair = self._meet_equations(coef, dual, pair, index)
-        outside = at.slope * pair.residual < 0.0
-        outside[index] = False
-        self.n_flips = int(np.count_nonzero(outside))
         bound = pair.objective - pair.slack
         better_dual = bound > self.best_bound
         if better_dual:

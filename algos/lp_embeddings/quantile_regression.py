@@ -44,7 +44,8 @@ class RegressionResult:
     n_rounds : int
         Bands solved (0 without certification).
     n_flips : int
-        Rows outside the last band whose residual changed sign: their losses are what the gap consists of.
+        Rows whose dual sits at the bound that belongs to the other sign of their residual. With the rows inside their box they make up
+        the gap: ``objective - dual_bound`` is the sum of ``w |r|`` over the flips, of ``w rho(r) - y r`` over the rest, and rounding.
     n_rows_used : int
         Distinct rows that entered any of the small problems.
     converged : bool
@@ -269,6 +270,8 @@ def _result(search: Search, coef: FloatArray, final: Duality, tol: float, *, war
             ConvergenceWarning,
             stacklevel=4,
         )
+    at_bound = (search.best_dual == data.weights * search.t) | (search.best_dual == data.weights * (search.t - 1.0))
+    n_flips = int(np.count_nonzero(at_bound & (search.best_dual * final.residual < 0.0)))
     dual = data.original_dual(search.best_dual)
     bound = final.objective - final.slack
     guarantee = Guarantee(
@@ -279,7 +282,7 @@ def _result(search: Search, coef: FloatArray, final: Duality, tol: float, *, war
     )
     certificate = QuantileCertificate(search.t, coef, dual, final.objective, bound, gap, intercept)
     return RegressionResult(
-        coef, final.objective, dual, bound, gap, search.n_rounds, search.n_flips, int(search.used.sum()), converged, guarantee, certificate
+        coef, final.objective, dual, bound, gap, search.n_rounds, n_flips, int(search.used.sum()), converged, guarantee, certificate
     )
 
 
