@@ -85,6 +85,14 @@ def test_sections_quoted_in_the_code_exist() -> None:
     assert not [quote for quote in quoted if quote[2] not in headings(theory(quote[1]))]
 
 
+def test_sections_that_claims_name_as_their_proof_exist() -> None:
+    proofs = {claim.id: claim.source.proof for claim in catalogue().claims if claim.source.origin == "derived"}
+    for claim, proof in proofs.items():
+        named = re.match(r"docs/theory/(\w+)\.md, ([^:(]+?)\s*(?:[:(]|$)", proof)
+        assert named, f"{claim}: {proof}"
+        assert named[2].strip('"') in headings(theory(named[1])), f"{claim}: {proof}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_relative_links_lead_somewhere(page: Path) -> None:
     prose = re.sub(r"^```.*?^```", "", TEXT[page], flags=re.M | re.S)
@@ -116,7 +124,7 @@ def test_commands_exist(page: Path) -> None:
         "proofs_check": proofs_check_cli._parser(),
     }
     for package, name in re.findall(r"python -m (experiments|proofs_check) ([a-z]+)\b", TEXT[page]):
-        choices = next(action.choices for action in commands[package]._actions if action.choices and action.dest == "command")
+        choices = next(action.choices for action in commands[package]._actions if isinstance(action.choices, dict))
         assert name in choices, f"{package} {name}"
 
 
