@@ -1,0 +1,1 @@
+"""Claims about lp embeddings, one file per topic."""

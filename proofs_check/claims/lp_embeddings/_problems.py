@@ -1,0 +1,45 @@
+"""Problems and oracles that several topics share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from algos.lp_embeddings import instances
+from proofs_check import DatasetRef, Family, Instance
+
+FloatArray = npt.NDArray[np.float64]
+
+FLIGHTS = DatasetRef("flights", "experiments.data:load", extra="data", rows=327_346, licence="CC0")
+
+TYPICAL = ("gaussian", "heavy_tailed", "legendre", "one_hot")
+ADVERSARIAL = ("spiked", "vandermonde", "row_scales", "block_diagonal")
+
+
+def random_table(rng: np.random.Generator, point: Mapping[str, Any], n: int = 60, d: int = 5) -> FloatArray:
+    """Draw a table of one of the random families; the point names it and may give its shape."""
+    return instances.RANDOM_FAMILIES[point["table"]](point.get("n", n), point.get("d", d), rng)
+
+
+def unit_columns(A: FloatArray) -> FloatArray:
+    """Scale the columns that are not zero to unit length and drop the others."""
+    length = np.linalg.norm(A, axis=0)
+    return np.asarray(A[:, length > 0.0] / length[length > 0.0])
+
+
+def condition(A: FloatArray, rank: int) -> float:
+    """Ratio of the first to the rank-th singular value of the table with unit columns."""
+    values = np.linalg.svd(unit_columns(A), compute_uv=False)
+    return float(values[0] / values[rank - 1])
+
+
+def flights_table(params: Mapping[str, Any]) -> Family:
+    """Make the family that holds the flights table alone, with the given parameters beside it."""
+
+    def build(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+        return Instance(
+            {key: value for key, value in point.items() if key != "dataset"}, {"A": point["dataset"].X, "b": point["dataset"].y}
+        )
+
+    return Family("flights", build, grid=(dict(params),), role="real", dataset=FLIGHTS)

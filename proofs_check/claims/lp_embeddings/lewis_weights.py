@@ -1,0 +1,338 @@
+"""Claims about Lewis weights: contraction below p = 4, the certificate that rests on it, and the monotone step for large p."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from algos.common.linalg import row_leverages, whitening
+from algos.lp_embeddings import bounds, instances
+from algos.lp_embeddings.lewis_weights import LewisResult, lewis_map, lewis_weights
+from proofs_check import Catalogue, Family, FloatBudget, Instance, Interval, Mutant, Outcome, Source
+from proofs_check.claims.lp_embeddings._problems import ADVERSARIAL, TYPICAL, flights_table, random_table
+
+cat = Catalogue("lp_embeddings/lewis_weights")
+
+FloatArray = npt.NDArray[np.float64]
+Map = Callable[[Any, float, FloatArray], FloatArray]
+
+_CONTRACTING = (1.0, 1.5, 3.0, 3.9)
+_MAP_ERROR = 1e-9  # accuracy of leverage scores asked for by lewis_map; the Gram route may be 16 times worse
+_GRAM_FACTOR = 16.0
+
+
+# --- contraction ----------------------------------------------------------------------------------------------------------------
+
+
+def _tables(names: tuple[str, ...], exponents: tuple[float, ...]) -> tuple[dict[str, Any], ...]:
+    return tuple({"table": name, "p": p} for name in names for p in exponents)
+
+
+def _pair(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    A = random_table(rng, point)
+    return _with_pair(rng, A, point["p"])
+
+
+def _with_pair(rng: np.random.Generator, A: FloatArray, p: float) -> Instance:
+    n = A.shape[0]
+    spread = float(np.exp(rng.uniform(np.log(0.1), np.log(10.0))))
+    v = np.exp(rng.uniform(-spread, spread, n))
+    return Instance({"p": p}, {"A": A, "v": v, "w": v * np.exp(rng.uniform(-spread, spread, n))})
+
+
+def _common_factor(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    A = random_table(rng, point)
+    v = np.exp(rng.uniform(-5.0, 5.0, A.shape[0]))
+    return Instance({"p": point["p"]}, {"A": A, "v": v, "w": v * np.exp(float(rng.uniform(0.5, 10.0)))})
+
+
+def _pair_on_flights(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    return _with_pair(rng, point["dataset"].X, point["p"])
+
+
+def _without_power(lewis: Map) -> Map:
+    return lambda A, p, v: lewis(A, p, v) ** (2.0 / p)
+
+
+def _wrong_exponent(lewis: Map) -> Map:
+    def wrong(A: Any, p: float, v: FloatArray) -> FloatArray:
+        c = v ** (1.0 - 1.0 / p)
+        scale = np.sqrt(c / c.max())
+        quadratic = row_leverages(A, whitening(A, scale=scale), scale=scale) / c
+        return np.asarray(quadratic ** (p / 2.0))
+
+    return wrong
+
+
+def _distance(v: FloatArray, w: FloatArray) -> float:
+    return float(np.max(np.abs(np.log(v) - np.log(w))))
+
+
+@cat.inequality(
+    "LP-09",
+    bound=bounds.lewis_contraction,
+    budget=FloatBudget(
+        k=1,
+        scale=lambda inst, out: inst.p * _GRAM_FACTOR * _MAP_ERROR / bounds.UNIT_ROUNDOFF / out.aux["distance"],
+        why="each map is off by p/2 times the error of its leverage scores, 16 times the accuracy asked for; both over the distance",
+    ),
+    impl={"lewis_map": lewis_map},
+    families=[
+        Family("typical", _pair, grid=_tables(TYPICAL, _CONTRACTING)),
+        Family("adversarial", _pair, grid=_tables(ADVERSARIAL, _CONTRACTING), role="adversarial"),
+        # weights that differ by a common factor attain the bound on every table
+        Family("common_factor", _common_factor, grid=_tables(("gaussian", "row_scales"), _CONTRACTING), role="adversarial"),
+        Family("flights", _pair_on_flights, grid=({"p": 1.0},), role="real", dataset=flights_table({}).dataset),
+    ],
+    tight=0.999,
+    trials={"quick": 6},
+    mutants=[
+        Mutant(
+            "power_forgotten",
+            "impl",
+            {"lewis_map": _without_power},
+            why="the quadratic form is not raised to the power p/2",
+            part="common_factor(table=gaussian,p=1)",
+        ),
+        Mutant(
+            "half_exponent",
+            "impl",
+            {"lewis_map": _wrong_exponent},
+            why="rows are weighted by v^(1 - 1/p) instead of v^(1 - 2/p)",
+            part="common_factor(table=gaussian,p=3)",
+        ),
+        Mutant(
+            "relaxed_rate",
+            "bound",
+            lambda f: lambda *, p: bounds.relaxed_rate(p=p),
+            why="the local rate of the relaxed step taken for the factor of the map",
+            part="common_factor(table=gaussian,p=1)",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Contraction"),
+    title="the Lewis map contracts for p < 4",
+    plain="For p < 4 the Lewis map brings any two sets of weights nearer to each other by the factor |1 - p/2|, measured by the largest "
+    "absolute log ratio.",
+    tex=r"\max_i\left|\ln\frac{T(v)_i}{T(v')_i}\right|\le\left|1-\frac p2\right|\,\max_i\left|\ln\frac{v_i}{v'_i}\right|",
+)
+def contraction_of_the_lewis_map(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the ratio of the distances after and before the map."""
+    before = _distance(inst.v, inst.w)
+    after = _distance(impl.lewis_map(inst.A, inst.p, inst.v), impl.lewis_map(inst.A, inst.p, inst.w))
+    return Outcome(after / before, aux={"distance": before})
+
+
+# --- the certificate below p = 4 ----------------------------------------------------------------------------------------------------
+
+
+def _known(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    p = point["p"]
+    mixture = point["table"] == "mixture"
+    made = instances.mixture_hard_instance(8, 2, 5, p) if mixture else instances.one_column(rng.standard_t(1.2, 40), p)
+    assert made.lewis_weights is not None
+    start = np.exp(rng.uniform(0.1, 4.0) * rng.standard_normal(len(made.A)))
+    return Instance({"p": p, "tol": point["tol"]}, {"A": made.A, "truth": made.lewis_weights, "start": start})
+
+
+@cat.inequality(
+    "LP-09a",
+    budget=FloatBudget(
+        k=1,
+        cond=lambda inst, out: _GRAM_FACTOR * 1e-6 / bounds.UNIT_ROUNDOFF,
+        scale=lambda inst, out: 1e-2 * inst.tol,
+        why="leverage scores are asked for to a hundredth of tol; they enter the residual with the power p/2 <= 2",
+    ),
+    impl={"lewis_weights": lewis_weights},
+    families=[
+        Family(
+            "known",
+            _known,
+            grid=tuple(
+                {"table": table, "p": p, "tol": tol} for table in ("mixture", "one_column") for p in _CONTRACTING for tol in (1.0, 0.05)
+            ),
+            role="adversarial",
+        )
+    ],
+    trials={"quick": 4},
+    companions=("LP-09",),
+    mutants=[
+        Mutant(
+            "residual_is_error",
+            "impl",
+            {"lewis_weights": lambda f: lambda *a, **k: _claiming(f(*a, **k), lambda p: 1.0)},
+            why="the residual is taken for the error",
+            part="known(table=mixture,p=1,tol=1)",
+            killers=("LP-09a",),
+        ),
+        Mutant(
+            "margin_of_relaxed_step",
+            "impl",
+            {"lewis_weights": lambda f: lambda *a, **k: _claiming(f(*a, **k), lambda p: 1.0 - bounds.relaxed_rate(p=p))},
+            why="one minus the local rate of the relaxed step, instead of one minus the factor of the map",
+            part="known(table=mixture,p=1,tol=1)",
+            killers=("LP-09a",),
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Contraction: geometric series"),
+    title="certified error of Lewis weights",
+    plain="The error bound that lewis_weights returns for p < 4 holds for every weight, however early it stops.",
+    tex=r"\max_i\left|\ln\frac{v_i}{w_i}\right|\le\frac{\mathrm{res}}{1-|1-p/2|}",
+)
+def error_of_returned_weights(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the true error beside the certified one."""
+    result = impl.lewis_weights(inst.A, inst.p, tol=inst.tol, accel=0, v0=inst.start, return_info=True)
+    live = inst.truth > 0.0
+    claimed = Interval(result.error_bound, result.error_bound, "residual and contraction factor")
+    return Outcome(_distance(result.weights[live], inst.truth[live]), claimed=claimed)
+
+
+def _claiming(result: LewisResult, margin: Callable[[float], float]) -> LewisResult:
+    return replace(result, error_bound=result.residual / margin(result.p))
+
+
+# --- large p ------------------------------------------------------------------------------------------------------------------------
+
+_LARGE = (2.5, 4.0, 8.0, 30.0)
+_STEPS = 12
+_VISIBLE = 1e-6  # growth below this is compared with rounding, not with theory
+
+
+def _wild_start(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    A = random_table(rng, point, n=40, d=4)
+    return Instance({"p": point["p"]}, {"A": A, "start": np.exp(3.0 * rng.standard_normal(A.shape[0]))})
+
+
+def _normalised(v: FloatArray, total: float) -> FloatArray:
+    return np.asarray(v * (total / v.sum()))
+
+
+def _leverage_step(A: FloatArray, p: float, v: FloatArray) -> FloatArray:
+    """Take the step with theta = 2/p through the map that lewis_weights uses: v becomes the leverage scores of the reweighted table."""
+    return np.asarray(v * (lewis_map(A, p, v) / v) ** (2.0 / p))
+
+
+def _reweighted_leverages(A: FloatArray, p: float, v: FloatArray) -> tuple[FloatArray, float]:
+    """Leverage scores and log-determinant of the reweighted table, by a QR factorisation."""
+    Q, R = np.linalg.qr(v[:, None] ** (0.5 - 1.0 / p) * A)
+    return (Q**2).sum(axis=1), 2.0 * float(np.sum(np.log(np.abs(np.diag(R)))))
+
+
+@cat.inequality(
+    "LP-10",
+    budget=FloatBudget(
+        k=1,
+        cond=lambda inst, out: 10.0 * inst.A.shape[1] * _GRAM_FACTOR * _MAP_ERROR / bounds.UNIT_ROUNDOFF,
+        why="the step uses leverage scores right to 16e-9, and slopes of the log-determinant sum to d",
+    ),
+    impl={"step": _leverage_step, "normalised": _normalised},
+    families=[
+        Family("typical", _wild_start, grid=_tables(TYPICAL, _LARGE)),
+        Family("adversarial", _wild_start, grid=_tables(ADVERSARIAL, _LARGE), role="adversarial"),
+    ],
+    trials={"quick": 3},
+    mutants=[
+        Mutant(
+            "classical_step",
+            "impl",
+            {"step": lambda f: lewis_map},
+            why="theta = 1, the classical map, which stalls at p = 4 and diverges above",
+            part="typical(table=gaussian,p=4)",
+            killers=("LP-10",),
+        ),
+        Mutant(
+            "start_not_normalised",
+            "impl",
+            {"normalised": lambda f: lambda v, total: v},
+            why="the start does not sum to the rank",
+            part="typical(table=gaussian,p=8)",
+            killers=("LP-10",),
+        ),
+    ],
+    companions=("LP-10a",),
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Large p"),
+    title="the leverage step never loses",
+    plain="For p >= 2 the step to the leverage scores of the reweighted table raises its log-determinant by at least "
+    "(1 - 2/p) times the relative entropy of the step, which is never negative.",
+    tex=r"\ln\det(A^\top T^{1-2/p}A)-\ln\det(A^\top V^{1-2/p}A)\ge\left(1-\frac2p\right)\sum_i t_i\ln\frac{t_i}{v_i}\ge 0",
+)
+def growth_of_the_determinant(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the promised growth at every step beside the growth itself."""
+    A, p = inst.A, inst.p
+    v = impl.normalised(inst.start, float(A.shape[1]))
+    grown, promised = [], []
+    t, value = _reweighted_leverages(A, p, v)
+    for _ in range(_STEPS):
+        promise = (1.0 - 2.0 / p) * float(np.sum(t * np.log(t / v)))
+        v = impl.step(A, p, v)
+        t, after = _reweighted_leverages(A, p, v)
+        grown.append(after - value)
+        promised.append(promise)
+        value = after
+        if 0.0 < promise < _VISIBLE:
+            break
+    return Outcome(np.maximum(promised, 0.0), np.array(grown))
+
+
+def _known_maximum(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    """Build tables whose weights are known: blocks of one column each, nearly alike, or the mixture."""
+    p = point["p"]
+    if point["table"] == "mixture":
+        made = instances.mixture_hard_instance(8, 2, 5, p)
+        assert made.lewis_weights is not None
+        A, truth = made.A, made.lewis_weights
+    else:
+        # at p = 1000 the largest entry takes all the weight, and uniform weights see it only 4 % ahead of the others: the bound is the
+        # tangent of a logarithm at 1, attained in the limit
+        column = instances.one_column(np.r_[1.0, rng.uniform(0.965, 0.975, 2)], p)
+        assert column.lewis_weights is not None
+        A, truth = np.asarray(np.kron(np.eye(4), column.A), dtype=np.float64), np.tile(column.lewis_weights, 4)
+    return Instance({"p": p, "tol": point["tol"]}, {"A": A, "truth": truth})
+
+
+@cat.inequality(
+    "LP-10a",
+    budget=FloatBudget(
+        k=1,
+        cond=lambda inst, out: 10.0 * inst.A.shape[1] * _GRAM_FACTOR * 1e-6 / bounds.UNIT_ROUNDOFF,
+        scale=lambda inst, out: min(1.0, 1e-2 * inst.tol),
+        why="leverage scores right to a hundredth of tol, at most 1e-6; slopes of the log-determinant sum to d",
+    ),
+    impl={"lewis_weights": lewis_weights},
+    families=[
+        Family("typical", _known_maximum, grid=tuple({"table": "mixture", "p": p, "tol": tol} for p in (4.0, 8.0) for tol in (1.0, 0.1))),
+        Family("nearly_alike", _known_maximum, grid=({"table": "blocks", "p": 1000.0, "tol": 100.0},), role="adversarial"),
+    ],
+    tight=0.9,
+    trials={"quick": 2},
+    mutants=[
+        Mutant(
+            "rank_forgotten",
+            "impl",
+            {"lewis_weights": lambda f: lambda *a, **k: _claiming_gap(f(*a, **k), lambda r: r.logdet_gap / r.rank)},
+            why="weights are taken to sum to 1, not to the rank",
+            part="nearly_alike*",
+        ),
+        Mutant(
+            "slope_of_the_map",
+            "impl",
+            {"lewis_weights": lambda f: lambda *a, **k: _claiming_gap(f(*a, **k), lambda r: r.logdet_gap * 2.0 / (r.p - 2.0))},
+            why="the slope 2/p instead of 1 - 2/p in front of the overshoot",
+            part="nearly_alike*",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Large p: concavity in the weights"),
+    title="certified log-determinant gap for large p",
+    plain="For p >= 4 the returned weights are within the certified gap of the largest log-determinant.",
+    tex=r"\max_w\ln\det-\ln\det(A^\top V^{1-2/p}A)\le\left(1-\frac2p\right)d\,(\rho-1)",
+)
+def determinant_gap(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the true gap beside the certified one."""
+    result = impl.lewis_weights(inst.A, inst.p, tol=inst.tol, return_info=True)
+    reached, best = (_reweighted_leverages(inst.A, inst.p, v)[1] for v in (result.weights, inst.truth))
+    return Outcome(best - reached, claimed=Interval(result.logdet_gap, result.logdet_gap, "concavity"))
+
+
+def _claiming_gap(result: LewisResult, gap: Callable[[LewisResult], float]) -> LewisResult:
+    return replace(result, logdet_gap=gap(result))

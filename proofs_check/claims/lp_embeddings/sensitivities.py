@@ -1,0 +1,141 @@
+"""Claims about lp sensitivities: the bracket that any positive weights give."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from algos.lp_embeddings import instances
+from algos.lp_embeddings.sensitivities import sensitivity_bracket
+from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, Source
+from proofs_check.claims.lp_embeddings._problems import random_table
+
+cat = Catalogue("lp_embeddings/sensitivities")
+
+FloatArray = npt.NDArray[np.float64]
+Bracket = Callable[[FloatArray, float, FloatArray], tuple[FloatArray, FloatArray]]
+
+_EXPONENTS = (1.0, 1.3, 2.0, 3.0, 6.0)
+_WEIGHTS = ("ones", "lognormal", "wild", "lewis", "spike")
+
+
+def _weights(kind: str, made: instances.MatrixInstance, rng: np.random.Generator) -> FloatArray:
+    n = made.A.shape[0]
+    if kind == "lewis" and made.lewis_weights is not None:
+        return np.maximum(made.lewis_weights, 1e-300)
+    if kind == "spike":
+        return np.where(np.arange(n) == rng.integers(n), 1e6, 1.0)
+    return np.asarray(np.exp({"lognormal": 1.0, "wild": 5.0}.get(kind, 0.0) * rng.standard_normal(n)))
+
+
+def _exact(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    p = point["p"]
+    tables: dict[str, Callable[[], instances.MatrixInstance]] = {
+        "two_basis": lambda: instances.two_basis(8, 2, p),
+        "sign_cube": lambda: instances.sign_cube(6, p),
+        "identity": lambda: instances.identity(5, p),
+        "one_column": lambda: instances.one_column(rng.standard_t(1.2, 40), p),
+        "mixture": lambda: instances.mixture_hard_instance(4, 2, 3, p),
+    }
+    made = tables[point["table"]]()
+    return Instance({"p": p}, {"A": made.A, "truth": made.sensitivities, "v": _weights(point["v"], made, rng)})
+
+
+def _two_columns(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    made = instances.two_columns(random_table(rng, point, n=40, d=2))
+    return Instance({"p": 1.0}, {"A": made.A, "truth": made.sensitivities, "v": _weights(point["v"], made, rng)})
+
+
+def _grid(tables: tuple[str, ...], exponents: tuple[float, ...], weights: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    return tuple({"table": table, "p": p, "v": v} for table in tables for p in exponents for v in weights)
+
+
+def _wrong(by_ratio: Callable[[float, float, int], float], by_total: Callable[[float, float, int], float]) -> Callable[[Bracket], Bracket]:
+    """Make a bracket with other factors: functions of (rho or the sum of v, p, d)."""
+
+    def mutate(bracket: Bracket) -> Bracket:
+        def wrong(A: FloatArray, p: float, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+            t = (np.linalg.qr(v[:, None] ** (0.5 - 1.0 / p) * A)[0] ** 2).sum(axis=1)
+            core = v ** (1.0 - p / 2.0) * t ** (p / 2.0)
+            ends = core * by_ratio(float(np.max(t / v)), p, A.shape[1]), core * by_total(float(v.sum()), p, A.shape[1])
+            lower, upper = ends[::-1] if p <= 2.0 else ends
+            return np.minimum(lower, 1.0), np.minimum(upper, 1.0)
+
+        return wrong
+
+    return mutate
+
+
+def _power_of_ratio(rho: float, p: float, d: int) -> float:
+    return float(rho ** (1.0 - p / 2.0))
+
+
+def _power_of_total(total: float, p: float, d: int) -> float:
+    return float(total ** (p / 2.0 - 1.0))
+
+
+@cat.inequality(
+    "LP-06",
+    budget=FloatBudget(
+        k=1,
+        cond=lambda inst, out: 16e-6 * 2.0**53 * (1.0 + inst.p),
+        scale=lambda inst, out: np.abs(out.reference),
+        why="leverage scores are accepted with an error of 16e-6 at worst, raised to powers of at most p/2 in core and factor",
+    ),
+    impl={"sensitivity_bracket": sensitivity_bracket},
+    families=[
+        Family("exact", _exact, grid=_grid(("two_basis", "one_column", "mixture"), _EXPONENTS, _WEIGHTS), role="adversarial"),
+        Family(
+            "listed",
+            _exact,
+            grid=_grid(("two_basis", "sign_cube", "identity", "mixture"), _EXPONENTS, ("ones", "lewis")),
+            role="enumeration",
+        ),
+        Family(
+            "two_columns",
+            _two_columns,
+            grid=tuple({"table": t, "v": v} for t in ("gaussian", "heavy_tailed", "row_scales") for v in ("ones", "wild")),
+        ),
+    ],
+    tight=0.999,
+    trials={"quick": 2},
+    mutants=[
+        Mutant(
+            "exponents_swapped",
+            "impl",
+            {"sensitivity_bracket": _wrong(lambda rho, p, d: rho ** (p / 2.0 - 1.0), lambda total, p, d: total ** (1.0 - p / 2.0))},
+            why="the exponents of rho and of the sum of v are exchanged",
+            part="exact(table=mixture,p=1,v=lognormal)",
+        ),
+        Mutant(
+            "rho_omitted",
+            "impl",
+            {"sensitivity_bracket": _wrong(lambda rho, p, d: 1.0, _power_of_total)},
+            why="weights are taken for one-sided Lewis weights",
+            part="exact(table=one_column,p=1,v=wild)",
+        ),
+        Mutant(
+            "sum_is_rank",
+            "impl",
+            {"sensitivity_bracket": _wrong(_power_of_ratio, lambda total, p, d: _power_of_total(float(d), p, d))},
+            why="the sum of v is taken for the rank",
+            part="exact(table=one_column,p=1,v=lognormal)",
+        ),
+        Mutant(
+            "power_forgotten",
+            "impl",
+            {"sensitivity_bracket": lambda f: lambda A, p, v: tuple(side ** (2.0 / p) for side in f(A, p, v))},
+            why="the support function is not raised to the power p",
+            part="exact(table=one_column,p=1,v=lewis)",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, The universal bracket"),
+    title="the bracket around every sensitivity",
+    plain="Any positive weights bound every sensitivity from both sides, from one leverage computation.",
+    tex=r"c_i\left(\sum v\right)^{p/2-1}\le s_i\le c_i\,\rho^{1-p/2}\quad(p\le 2),\qquad\text{reversed for } p\ge 2",
+)
+def bracket_of_sensitivities(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return lower bounds and sensitivities beside sensitivities and upper bounds."""
+    lower, upper = impl.sensitivity_bracket(inst.A, inst.p, inst.v)
+    return Outcome(np.concatenate([lower, inst.truth]), np.concatenate([inst.truth, upper]))
