@@ -66,13 +66,13 @@ def leverage_scores(
     A : array-like, memmap, sparse matrix, dask array, re-iterable of blocks, or RowSource
         Table of shape (n, d); any n and d. A memory-mapped table is never copied.
     method : {"auto", "gram", "shifted", "svd"}, default="auto"
-        ``"auto"`` uses the Gram matrix where its error is known to be below ``rtol``, else a safer path. A named path is taken whatever
+        ``"auto"`` uses the Gram matrix where that is safe by ``rtol``, else a safer path. A named path is taken whatever
         the condition number, for comparisons.
     ridge : float, default=0.0
         The :math:`\lambda` above, non-negative, in squared units of A.
     rtol : float, default=1e-6
-        Relative error that is accepted from the Gram matrix. Sampling needs far less; at this default the fast path serves up to
-        condition 1e5.
+        Largest value of u cond^2 (u = 1.1e-16) for which the Gram matrix is used; the relative error is then at most a small multiple of
+        it. Sampling tolerates far larger errors; at this default the fast path serves up to condition 1e5.
     return_info : bool, default=False
         Whether to return the rank, the condition estimate and the path as well.
 
@@ -93,13 +93,13 @@ def leverage_scores(
     Warns
     -----
     RuntimeWarning
-        ``method="gram"`` was asked for where its error may exceed ``rtol``.
+        ``method="gram"`` was asked for where u cond^2 exceeds ``rtol``.
 
     Notes
     -----
     Two passes over the rows and 3 n d^2 operations when the condition number is at most 1e5. Memory beyond the result: O(d^2) and a
-    slice of rows. The relative error is at most about u cond^2 (``gram``, u = 1.1e-16) or 100 u cond (``shifted``). A table
-    whose columns are dependent to about n u is treated as rank deficient.
+    slice of rows. The relative error grows like u cond^2 (``gram``) or u cond (``shifted``); the bounds are ``leverage_error`` in
+    :mod:`~algos.lp_embeddings.bounds`. A table whose columns are dependent to about 1e-13 is treated as rank deficient.
 
     Examples
     --------
@@ -111,21 +111,21 @@ def leverage_scores(
     rtol = check_range(rtol, name="rtol", low=0.0, high=1.0)
     source = RowSource.of(A, name="A")
     white = whitening(source, ridge=ridge, rtol=rtol, method=method)
-    error = UNIT_ROUNDOFF * white.cond * (white.cond if white.method == "gram" else 100.0)
-    if method == "gram" and error > rtol:
+    if method == "gram" and UNIT_ROUNDOFF * white.cond**2 > rtol:
         warnings.warn(
-            f"method='gram' at condition {white.cond:.1e}: the relative error can reach {error:.1e} (rtol={rtol:g}); use method='auto'",
+            f"method='gram' at condition {white.cond:.1e}: the scores may be wrong altogether (u cond^2 is above rtol={rtol:g}); "
+            "use method='auto'",
             RuntimeWarning,
             stacklevel=2,
         )
     scores = row_leverages(source, white)
-    _clip_rounding(scores, error)
+    _clip_rounding(scores, 100.0 * UNIT_ROUNDOFF * white.cond * (white.cond if white.method == "gram" else 1.0))
     return LeverageResult(scores, white.rank, white.cond, white.method) if return_info else scores
 
 
-def _clip_rounding(scores: NDArray[np.float64], error: float) -> None:
+def _clip_rounding(scores: NDArray[np.float64], expected: float) -> None:
     largest = scores.max()
-    if not largest <= 1.0 + error + _ROUNDING:
+    if not largest <= 1.0 + expected + _ROUNDING:
         raise FloatingPointError(f"a leverage score came out as {largest!r}, above 1 by more than rounding; please report this table")
     if largest > 1.0:
         np.minimum(scores, 1.0, out=scores)
