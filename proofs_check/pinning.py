@@ -18,10 +18,10 @@ from proofs_check.measuring import Unit
 from proofs_check.model import DETERMINISTIC, Claim, Family, Instance, SearchSpace, Tier
 from proofs_check.search import EVALUATIONS, SEARCHABLE, Found, search_size, sizes_of
 
-__all__ = ["PINNED", "Pinned", "annotated", "armed", "armed_by", "pinned", "plan", "search_unit", "searched"]
+__all__ = ["PINNED", "VECTOR", "Pinned", "annotated", "armed", "armed_by", "pinned", "plan", "search_unit", "searched"]
 
 PINNED = ".worst"  # what the name of a family of found instances ends in
-_VECTOR = "search_vector"
+VECTOR = "search_vector"  # where a grid point of such a family keeps its vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Pinned:
 
     def __call__(self, rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
         """Decode the vector that the grid point carries; draws nothing."""
-        params = {key: value for key, value in point.items() if key != _VECTOR}
-        vector: NDArray[np.float64] = np.array(point[_VECTOR], dtype=np.float64)
+        params = {key: value for key, value in point.items() if key != VECTOR}
+        vector: NDArray[np.float64] = np.array(point[VECTOR], dtype=np.float64)
         return self.space.decode(vector, params)
 
 
@@ -60,7 +60,7 @@ def armed(claim: Claim, found: Mapping[str, Sequence[Found]]) -> Claim:
         distinct = {f.vector: f for f in found.get(family.name, ())}
         if family.search is None or not distinct:
             continue
-        grid = tuple({**f.params, _VECTOR: np.array(f.vector)} for f in sorted(distinct.values(), key=lambda f: -f.slack))
+        grid = tuple({**f.params, VECTOR: np.array(f.vector)} for f in sorted(distinct.values(), key=lambda f: -f.slack))
         extra.append(pinned(family, grid))
     return replace(claim, families=(*claim.families, *extra)) if extra else claim
 

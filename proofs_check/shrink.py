@@ -48,6 +48,11 @@ class Shrunk:
     steps: tuple[ShrinkStep, ...]
     evaluations: int
 
+    @property
+    def improved(self) -> bool:
+        """Whether any step survived."""
+        return any(step.kept for step in self.steps)
+
     def describe(self) -> str:
         """One line for a reader."""
         kept = [step for step in self.steps if step.kept]
@@ -171,6 +176,9 @@ class _Shrinker:
             ((self._value(lower, y), i, y) for i, y in enumerate(self._deletions(point, lower, x))), key=lambda c: (-c[0], c[1])
         )
         best = candidates[0][0] if candidates else -math.inf
+        if best > 1.0 and self._violates(lower, candidates[0][2]):
+            self._note("size", point, lower, best, before, kept=True)
+            return candidates[0][2]
         for value, _, y in candidates[:_BEST_DELETIONS]:
             climber = Climber(lambda z: self._value(lower, z), self._reoptimise)
             reached, z = climb_from(climber, (value, y), 0.1 * max(float(np.abs(y).max(initial=0.0)), 1.0), self._rng)
