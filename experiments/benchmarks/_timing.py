@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["Timing", "interleave"]
 
-ONCE_ABOVE_SECONDS = 20.0  # a method this slow is not run again: its row says "1 run"
+ONCE_ABOVE_SECONDS = 10.0  # a method this slow is not run again: its row says "1 run"
 
 
 @dataclass(frozen=True)

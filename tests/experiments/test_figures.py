@@ -1,0 +1,167 @@
+"""Figures: computed once, saved without pickle, drawn from what was saved; their numbers are what they claim to be."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from experiments import figures
+from experiments.figures import style
+from experiments.figures.lp_embeddings import flights_quantile_error, flights_scores, lewis_convergence
+
+ENTRY = figures.find("lewis_convergence")[0]
+
+
+@pytest.mark.parametrize("entry", figures.catalogue().values(), ids=lambda entry: entry.key)
+def test_every_module_has_what_the_frame_asks_for(entry: figures.Entry) -> None:
+    import importlib
+
+    module = importlib.import_module(entry.module)
+    assert entry.summary.endswith(".")
+    assert module.QUICK.seed == module.FULL.seed == 0
+    assert module.TITLE
+    assert module.TOPIC
+    assert isinstance(module.DATA, tuple)
+
+
+def test_picture_is_svg_with_text_and_the_record_tells_the_whole_caption(made: figures.FigureResult) -> None:
+    root = ElementTree.fromstring(made.svg)
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert "exponent p" in texts
+    assert len(made.svg) < 300_000
+    record = json.loads(made.files[1].read_text())
+    assert record == made.record
+    for part in ("question", "answer", "data", "sizes"):
+        assert record[part] in record["caption"]
+    assert re.search(r"\d", record["answer"])
+    assert "Seed 0." in record["caption"]
+    assert record["provenance"]["versions"]["numpy"] == np.__version__
+    assert set(made.for_report()) == {"system", "topic", "name", "title", "svg", "alt", "caption", "provenance", "data"}
+
+
+def test_ids_do_not_collide_when_figures_share_a_page(made: figures.FigureResult) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', made.svg)
+    assert all(name.startswith("lewis_convergence-") for name in ids)
+    used = re.findall(r'href="#([^"]+)"', made.svg) + re.findall(r"url\(#([^)]+)\)", made.svg)
+    assert used
+    assert set(used) <= set(ids)
+
+
+def test_redraw_from_the_saved_arrays_gives_the_same_bytes(made: figures.FigureResult) -> None:
+    assert figures.redraw(ENTRY, out=made.files[0].parents[1]).svg == made.svg
+
+
+def test_same_seed_same_arrays_for_any_number_of_jobs(small_convergence: Any) -> None:
+    first, second = (small_convergence.compute(small_convergence.QUICK, jobs=jobs) for jobs in (1, 2))
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+    other = small_convergence.compute(replace(small_convergence.QUICK, seed=1))
+    assert not np.array_equal(first["residuals"], other["residuals"])
+
+
+def test_redraw_of_what_was_not_computed_says_how_to_compute_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="compute the figure first: python -m experiments figure lewis_convergence"):
+        figures.redraw(ENTRY, out=tmp_path)
+
+
+def test_style_holds_inside_its_context_only() -> None:
+    import matplotlib as mpl
+
+    before = mpl.rcParams["svg.fonttype"], mpl.rcParams["axes.spines.top"]
+    with mpl.rc_context({"axes.spines.top": True, "font.size": 20}), style.style():
+        assert mpl.rcParams["svg.fonttype"] == "none"
+        assert not mpl.rcParams["axes.spines.top"]
+        assert mpl.rcParams["font.size"] == 9
+    assert (mpl.rcParams["svg.fonttype"], mpl.rcParams["axes.spines.top"]) == before
+
+
+# ------------------------------------------------------------------------------------------------ Lewis convergence
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 3.0])
+def test_iteration_rests_at_the_lewis_weights_of_an_identity(p: float) -> None:
+    # Every Lewis weight of an orthonormal square matrix is 1, for every p: the residual is 0 there.
+    A = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5))).Q
+    residuals = lewis_convergence.iterate(A, p, 1.0, np.ones(5), 4)
+    assert np.abs(residuals).max() < 1e-12  # rounding of five-term sums
+
+
+def test_scale_mode_contracts_at_exactly_the_classical_rate() -> None:
+    # From c times the weights, T gives c^(1-p/2) times the weights: the residual |ln c| p/2 shrinks by |1 - p/2|.
+    residuals = lewis_convergence.iterate(np.eye(4), 3.0, 1.0, np.full(4, 1.7), 6)
+    np.testing.assert_allclose(residuals, 1.5 * math.log(1.7) * 0.5 ** np.arange(6), rtol=1e-12)
+
+
+def test_contraction_recovers_a_rate_that_alternates_and_ignores_rounding() -> None:
+    steps = np.arange(12)
+    alternating = 0.3**steps * np.where(steps % 2, 2.0, 1.0)
+    assert lewis_convergence.contraction(alternating, (2, 10)) == pytest.approx(0.3, rel=1e-12)
+    stalled = np.maximum(0.01**steps, 1e-13)
+    assert lewis_convergence.contraction(stalled, (1, 11)) == pytest.approx(0.01, rel=1e-12)
+    assert math.isnan(lewis_convergence.contraction(np.zeros(12), (2, 10)))
+
+
+def test_measured_factors_are_the_stated_rates(small_convergence: Any) -> None:
+    arrays = small_convergence.compute(small_convergence.QUICK)
+    # 2 %: what is left of the faster modes after four steps, at the slowest decay of the family (p = 6).
+    np.testing.assert_allclose(np.median(arrays["relaxed_factor"], axis=1), [1 / 3, 1 / 5, 1 / 2], rtol=0.02)
+    np.testing.assert_allclose(np.median(arrays["classical_factor"], axis=1), [1 / 2, 1 / 2, 2.0], rtol=0.02)
+
+
+# ------------------------------------------------------------------------------------------------ flights
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, np.ndarray]:
+    return flights_scores.compute(replace(flights_scores.QUICK, draws=40))
+
+
+def test_uniform_misses_carriers_as_often_as_the_closed_form_says(scores: dict[str, np.ndarray]) -> None:
+    from scipy.stats import binom
+
+    rows, m, draws = int(scores["shape"][0]), int(scores["sample_size"]), int(scores["draws"])
+    np.testing.assert_allclose(scores["uniform_miss"], (1 - m / rows) ** scores["flights"].astype(float), rtol=1e-10)
+    for measured, probability in zip(scores["uniform_missed"] * draws, scores["uniform_miss"], strict=True):
+        # Two-sided binomial tails at 1e-4 each; 15 carriers, fixed seed.
+        assert binom.cdf(measured, draws, probability) > 1e-4
+        assert binom.sf(measured - 1, draws, probability) > 1e-4
+
+
+def test_scores_never_lose_a_carrier_and_reach_333_times_the_average(scores: dict[str, np.ndarray]) -> None:
+    assert not scores["leverage_missed"].any()
+    assert not scores["lewis_missed"].any()
+    assert scores["leverage_over_average"][0] == pytest.approx(333, abs=0.5)
+    assert scores["lewis_over_average"][0] == pytest.approx(332, abs=1)
+    for name in ("uniform", "leverage", "lewis"):
+        assert (np.diff(scores[f"{name}_over_average"]) <= 0).all()
+    text = flights_scores.describe(scores).answer
+    assert "333 times" in text
+    assert "carrier OO (29 flights) with probability 0.84" in text
+
+
+def test_losses_on_all_rows_equal_the_formula() -> None:
+    rng = np.random.default_rng(0)
+    X, y, coefs = rng.standard_normal((9000, 3)), rng.standard_normal(9000), rng.standard_normal((4, 3))
+    t = 0.9
+    residuals = y[:, None] - X @ coefs.T
+    expected = np.where(residuals > 0, t * residuals, (t - 1) * residuals).sum(axis=0)
+    np.testing.assert_allclose(flights_quantile_error._losses(X, y, t, coefs), expected, rtol=1e-12)
+
+
+def test_quantile_figure_on_few_rows_orders_error_and_proof() -> None:
+    small = replace(flights_quantile_error.QUICK, sizes=(500, 4000), quantiles=(0.5,), draws=2, certified_sizes=(8000,))
+    arrays = flights_quantile_error.compute(small)
+    assert arrays["excess"].shape == (1, 3, 2, 2)
+    assert (arrays["excess"] > 0).all()  # nothing beats a proven lower bound
+    assert (np.median(arrays["excess"], axis=-1)[..., 0] > np.median(arrays["excess"], axis=-1)[..., 1]).all()
+    assert arrays["certified_gap"].max() <= flights_quantile_error.TOL
+    assert arrays["rank_lost"][0, 0, 0].min() > 0  # 500 uniform rows miss carrier OO with probability 0.96, and others
+    assert not arrays["rank_lost"][0, 1:].any()
+    description = flights_quantile_error.describe(arrays)
+    assert "of 2 draws" in description.answer
