@@ -6,7 +6,7 @@ itself and the state of the generator at the start of the trial.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +18,10 @@ from proofs_check import comparing
 from proofs_check.catalogue import Catalogue, load_catalogue
 from proofs_check.evidence import BlockRecord, Counterexample, Verdict
 from proofs_check.measuring import Trial, Trials, Unit, compare_trial, is_violation
-from proofs_check.model import DETERMINISTIC, STREAMS, Instance, InstanceKey
+from proofs_check.model import DETERMINISTIC, Claim, Family, Instance, InstanceKey
+from proofs_check.pinning import PINNED, pinned
 from proofs_check.records import plain
+from proofs_check.shrink import ShrinkStep
 
 _MAX_NUMBERS = 200_000  # beyond this an instance is kept by its seed and a digest of its bytes: the file would exceed some megabytes
 FORMAT = 1
@@ -130,7 +132,7 @@ def _size(value: Any) -> int:
 # ------------------------------------------------------------------------------------------------------------------------ capture
 
 
-def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | None) -> Verdict:
+def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | None, steps: Sequence[ShrinkStep] = ()) -> Verdict:
     """Store the clearest violation of a refuted claim and return the verdict with it.
 
     Parameters
@@ -143,6 +145,8 @@ def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | No
         Its record; ``argmax_trial`` is the trial.
     folder : Path or None
         Folder of the run; None keeps the counterexample in memory only.
+    steps : sequence of ShrinkStep
+        How the problem was shrunk.
     """
     source = Trials(unit)
     rng = unit.random_stream()
@@ -159,6 +163,8 @@ def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | No
         "subject": record.subject,
         "family": record.family,
         "instance": record.instance,
+        "point": _point(unit.family.grid[unit.instance]),
+        "stream": unit.stream,
         "level": None if record.level is None else record.level.hex(),
         "block": record.block,
         "trial": record.argmax_trial,
@@ -169,6 +175,7 @@ def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | No
         "bound": bound.hex(),
         "slack": slack.hex(),
         "ladder_slope": record.ladder_slope,
+        "shrink": plain(steps),
         "versions": plain(verdict.provenance.get("versions", {})),
     }
     text = json.dumps(body, indent=1)
@@ -196,6 +203,14 @@ def _problem(instance: Instance) -> dict[str, Any]:
         except TypeError:
             pass
     return {"rebuild": True}
+
+
+def _point(point: Mapping[str, Any]) -> Any:
+    """Return the grid point as exact text (None where it has none): a shrunk or searched one is in no catalogue."""
+    try:
+        return encode(dict(point)) if _size(point) <= _MAX_NUMBERS else None
+    except TypeError:
+        return None
 
 
 def _state_text(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,14 +299,23 @@ def replay(name: str | Path, *, catalogue: Catalogue | str | None = None, runs: 
     )
 
 
+def _family(claim: Claim, name: str, index: int, point: Mapping[str, Any] | None) -> Family:
+    """Return the family of a counterexample with its own grid point in its place (which names the random stream)."""
+    base = next(family for family in claim.families if name in (family.name, family.name + PINNED))
+    if point is None:
+        return base
+    grid = (point,) * (index + 1)
+    return replace(base, grid=grid) if name == base.name else pinned(base, grid)
+
+
 def _measure_again(body: Mapping[str, Any], everything: Catalogue) -> tuple[Trials, Trial, float | None]:
     claim = everything[body["claim"]]
-    family = next(family for family in claim.families if family.name == body["family"])
+    family = _family(claim, body["family"], body["instance"], decode(body["point"]))
     subject = next(subject for subject in claim.subjects if subject.name == body["subject"])
     level = None if body["level"] is None else float.fromhex(body["level"])
     unit = Unit(
-        claim, None, "", subject, family, body["instance"], (level,), STREAMS["confirm"], body["block"], 1, "quick", body["root"], "replay",
-        claim.tiers["quick"].seconds,
+        claim, None, "", subject, family, body["instance"], (level,), body["stream"], body["block"], 1, "quick", body["root"],
+        f"replay {json.dumps(body['point'])}", claim.tiers["quick"].seconds,
     )  # fmt: skip
     source = Trials(unit)
     if body.get("rebuild"):

@@ -15,6 +15,7 @@ from proofs_check.measuring import Unit
 from proofs_check.model import Claim
 from proofs_check.provenance import provenance
 from proofs_check.records import RecordWriter, load_records
+from proofs_check.reducing import reduce_violation
 from proofs_check.results import write_results
 from proofs_check.scheduling import Case, Records, Track
 from proofs_check.seeds import ROOT, global_state_kept
@@ -278,7 +279,8 @@ class _Session:
         best = case.track.best
         if verdict.status != "REFUTED" or best is None:
             return verdict
-        return capture(verdict, case.track.unit_of(best), best, self.folder)
+        reduced = reduce_violation(case.track.unit_of(best), best)
+        return capture(verdict, reduced.unit, reduced.record, self.folder, reduced.steps)
 
     def _result(self, tier: Tier, root: int) -> RunResult:
         return RunResult(

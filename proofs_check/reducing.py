@@ -18,7 +18,7 @@ from proofs_check.evidence import BlockRecord
 from proofs_check.measuring import Unit, run_unit
 from proofs_check.model import DETERMINISTIC, STREAMS, Claim, Family
 from proofs_check.pinning import PINNED, VECTOR, pinned
-from proofs_check.search import SEARCHABLE
+from proofs_check.search import EVALUATIONS, SEARCHABLE
 from proofs_check.seeds import StreamKey, generator
 from proofs_check.shrink import ShrinkStep, shrink
 
@@ -27,7 +27,7 @@ __all__ = ["Reduced", "reduce_violation"]
 # A step must be refuted at this level on trials that nothing was chosen by, the final problem at the level of the claim.
 _STEP_ALPHA = 1e-2
 _DRAWS = 16  # fresh problems of each smaller size for deterministic claims
-_EVALUATIONS = 20_000
+_SEARCHES = 10  # shrinking may cost as much as this many of the searches that the claim allows itself
 _REOPTIMISE = {True: 1500, False: 200}  # deterministic or not: a random statistic costs many trials per evaluation
 
 
@@ -148,7 +148,7 @@ def _searched(tester: _Tester, base: Family, point: Mapping[str, Any]) -> Reduce
         generator(StreamKey(unit.claim.id, base.name, index, STREAMS["shrink"], 0, None, unit.subject.name), unit.root),
         shapes=space.shapes,
         reoptimise=_REOPTIMISE[tester.deterministic],
-        evaluations=max(_EVALUATIONS // objective.cost, 1),
+        evaluations=max(_SEARCHES * (unit.claim.tiers[unit.tier].search_evals or EVALUATIONS["quick"]) // objective.cost, 1),
     )
     return _final(tester, family(shrunk.params, shrunk.vector), shrunk.steps) if shrunk.improved else None
 
