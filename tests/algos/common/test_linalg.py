@@ -167,6 +167,17 @@ def test_a_tiny_ridge_on_dependent_columns_is_resolved_by_a_safe_path():
     np.testing.assert_allclose(scores.sum(), (values**2 / (values**2 + lam)).sum(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["shifted", "svd"])
+def test_ridge_rows_make_dependent_columns_independent(method):
+    A = np.column_stack([TALL, TALL[:, 0]])
+    white = whitening(A, ridge=1.0, method=method)
+    assert white.rank == 4
+    np.testing.assert_allclose(white.R_inv.T @ (A.T @ A + np.eye(4)) @ white.R_inv, np.eye(4), atol=1e-12)
+
+
+TALL = np.random.default_rng(14).standard_normal((50, 3))
+
+
 @pytest.mark.parametrize("unit", [1.0, 1e-170, 1e170])
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
 def test_row_multipliers_equal_multiplied_rows(unit, form):

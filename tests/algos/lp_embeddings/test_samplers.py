@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom, chisquare
 
 from algos.common.randomness import row_uniforms
+from algos.lp_embeddings import samplers
 from algos.lp_embeddings.samplers import (
     inclusion_probabilities,
     l2_augmented,
@@ -174,6 +175,12 @@ def test_a_systematic_sample_has_its_size_rounded_up_or_down(seed, m):
     q = inclusion_probabilities(np.random.default_rng(seed).exponential(size=25), m)
     size = sample_rows(q, method="systematic", seed=seed).indices.size
     assert math.floor(m - 1e-9) <= size <= math.ceil(m + 1e-9)
+
+
+def test_rounding_of_the_running_sum_never_loses_a_certain_row(monkeypatch):
+    # in floats 0.1 + 0.2 > 0.3 but 0.1 + 0.2 + 1 = 1.3, so that the points 0.3 and 1.3 step over the third row
+    monkeypatch.setattr(samplers, "row_uniforms", lambda *_: np.array([0.3]))
+    assert 2 in sample_rows([0.1, 0.2, 1.0, 0.7], method="systematic", seed=0).indices
 
 
 def test_uniform_sampling_misses_coherent_rows_with_its_exact_probability():
