@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return commands[arguments.command](arguments, finished)
     except KeyboardInterrupt:
-        kept = "\n".join(f"  {path}" for path in finished)
-        _say(f"interrupted; kept:\n{kept}" if finished else "interrupted; nothing was finished")
+        kept = [f"  {path}" for path in finished if path.exists()]  # a table is announced before its first row is written
+        _say("\n".join(["interrupted; kept:", *kept]) if kept else "interrupted; nothing was finished")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe (head, less) closed it: not an error of ours
         sys.stderr.close()
