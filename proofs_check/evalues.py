@@ -23,8 +23,10 @@ __all__ = [
     "betting_log_wealth",
     "boundary",
     "confidence_sequence",
+    "count_evidence",
     "e_bh",
     "e_holm",
+    "first_count",
     "grid_log_e",
     "log_accept",
     "log_accept_two_sided",
@@ -137,6 +139,38 @@ def log_accept(k: ArrayLike, n: ArrayLike, p1: ArrayLike) -> Float:
     mixture = _log_upper(n - k, n, 1.0 - p, p) - math.log(2.0)
     atom = np.where(k == 0, xlog1py(-n, -p) - math.log(2.0), -np.inf)
     return np.logaddexp(mixture, atom)
+
+
+@lru_cache(maxsize=1 << 16)
+def count_evidence(k_refute: int, k_accept: int, n: int, p0: float, p1: float) -> tuple[float, float]:
+    """Both log e-values of one part at one look: :func:`log_refute` and :func:`log_accept` for plain numbers, remembered.
+
+    Parameters
+    ----------
+    k_refute, k_accept : int
+        Failures as the refuting side counts them (sure ones) and as the accepting side does (possible ones too).
+    n : int
+        Trials.
+    p0, p1 : float
+        Allowed failure probability and the one that must not be accepted.
+
+    Returns
+    -------
+    tuple of float
+        ``(ln R, ln A)``.
+
+    Examples
+    --------
+    >>> [round(value, 3) for value in count_evidence(0, 0, 64, 0.1, 0.2)]
+    [-4.174, 13.662]
+    """
+    if not (0 <= k_refute <= n and 0 <= k_accept <= n):
+        raise ValueError(f"k={k_refute}, {k_accept} of n={n}: counts must satisfy 0 <= k <= n")
+    mixture = _log_upper_number(n - k_accept, n, 1.0 - p1, p1) - math.log(2.0)
+    if k_accept == 0:
+        atom = -n * math.log1p(-p1) - math.log(2.0)
+        mixture = max(atom, mixture) + math.log1p(math.exp(-abs(atom - mixture)))
+    return _log_upper_number(k_refute, n, p0, 1.0 - p0), mixture
 
 
 def log_refute_two_sided(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Float:
@@ -263,11 +297,41 @@ def boundary(p0: float, p1: float, horizon: int, step: int = 64, alpha_R: float 
     if step < 1 or horizon < step:
         raise ValueError(f"horizon={horizon!r}, step={step!r}: need 1 <= step <= horizon")
     looks = np.arange(step, horizon + 1, step, dtype=np.int64)
-    refute = _first_true(looks, lambda k: log_refute(k, looks, p0) >= -math.log(alpha_R))
-    accept = _first_true(looks, lambda k: log_accept(k, looks, p1) < -math.log(alpha_A)) - 1
+    refute = first_count(looks, lambda k: log_refute(k, looks, p0) >= -math.log(alpha_R))
+    accept = first_count(looks, lambda k: log_accept(k, looks, p1) < -math.log(alpha_A)) - 1
     for table in (looks, refute, accept):
         table.setflags(write=False)
     return Boundary(looks, refute, accept)
+
+
+def first_count(looks: Int, test: Callable[[Int], NDArray[np.bool_]]) -> Int:
+    """Find the smallest count at which a monotone test holds, for every look.
+
+    Parameters
+    ----------
+    looks : ndarray of int64
+        Numbers of trials ``n``.
+    test : callable
+        Maps counts (one per look, between 0 and ``n``) to booleans; once true it stays true as the count grows.
+
+    Returns
+    -------
+    ndarray of int64
+        Between 0 and ``n + 1``, the latter where the test never holds.
+
+    Examples
+    --------
+    >>> n = np.array([10, 20])
+    >>> first_count(n, lambda k: k >= 0.5 * n).tolist()
+    [5, 10]
+    """
+    low, high = np.full(looks.shape, -1, dtype=np.int64), looks + 1
+    while np.any(high - low > 1):
+        middle = np.clip((low + high) // 2, 0, looks)
+        holds, open_ = test(middle), high - low > 1
+        high = np.where(open_ & holds, middle, high)
+        low = np.where(open_ & ~holds, middle, low)
+    return high
 
 
 def confidence_sequence(k: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
@@ -454,7 +518,9 @@ def e_bh(log_e: ArrayLike, alpha: float) -> NDArray[np.bool_]:
 
 
 def _counts(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> tuple[Float, Float, Float]:
-    k, n, p = np.broadcast_arrays(np.asarray(k, np.float64), np.asarray(n, np.float64), np.asarray(p, np.float64))
+    k, n, p = np.asarray(k, np.float64), np.asarray(n, np.float64), np.asarray(p, np.float64)
+    if not k.shape == n.shape == p.shape:
+        k, n, p = np.broadcast_arrays(k, n, p)
     if not np.all((k >= 0) & (k <= n)):
         raise ValueError("counts must satisfy 0 <= k <= n")
     if not np.all((p > 0.0) & (p < 1.0)):
@@ -467,10 +533,20 @@ def _log_upper(k: Float, n: Float, p: Float, q: Float) -> Float:
     tail = betaincc(k + 1, n - k + 1, p)
     with np.errstate(divide="ignore"):
         value = np.asarray(betaln(k + 1, n - k + 1) - xlogy(k, p) - xlogy(n - k, q) + np.log(tail) - np.log(q))
-    for index in np.argwhere(tail < _SMALLEST_TAIL):
+    small = tail < _SMALLEST_TAIL
+    for index in np.argwhere(small) if small.any() else ():
         at = tuple(index)
         value[at] = _log_upper_sum(float(k[at]), float(n[at]), float(q[at] / p[at]))
     return value
+
+
+def _log_upper_number(k: int, n: int, p: float, q: float) -> float:
+    """Value of :func:`_log_upper` for plain numbers, twenty times faster."""
+    tail = float(betaincc(k + 1.0, n - k + 1.0, p))
+    if tail < _SMALLEST_TAIL:
+        return _log_upper_sum(k, n, q / p)
+    value = float(betaln(k + 1.0, n - k + 1.0)) + math.log(tail) - math.log(q)
+    return value - (k * math.log(p) if k else 0.0) - ((n - k) * math.log(q) if n > k else 0.0)
 
 
 def _log_upper_sum(k: float, n: float, odds: float) -> float:
@@ -487,17 +563,6 @@ def _log_upper_sum(k: float, n: float, odds: float) -> float:
             break
         log_scale += math.log(last)
     return math.log(total) - math.log(n + 1 - k)
-
-
-def _first_true(looks: Int, test: Callable[[Int], NDArray[np.bool_]]) -> Int:
-    """Smallest count in 0..n+1 at which a monotone test holds, for every look; n + 1 where it never does."""
-    low, high = np.full(looks.shape, -1, dtype=np.int64), looks + 1
-    while np.any(high - low > 1):
-        middle = np.clip((low + high) // 2, 0, looks)
-        holds, open_ = test(middle), high - low > 1
-        high = np.where(open_ & holds, middle, high)
-        low = np.where(open_ & ~holds, middle, low)
-    return high
 
 
 def _descending(log_e: ArrayLike) -> tuple[Float, Int]:

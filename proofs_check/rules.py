@@ -268,4 +268,4 @@ def _evidence(state: State, part: PartState) -> tuple[float, float | None]:
         counts = np.array([part.k_lo, part.harmful, min(max(round(part.n * part.p0), part.k_lo), part.harmful)])
         ln_R = float(evalues.log_refute_two_sided(counts, part.n, part.p0).min())
         return ln_R, float(evalues.log_accept_two_sided(counts[:2], part.n, low, high).min())
-    return float(evalues.log_refute(part.k_lo, part.n, part.p0)), float(evalues.log_accept(part.harmful, part.n, part.p1))
+    return evalues.count_evidence(part.k_lo, part.harmful, part.n, part.p0, part.p1)

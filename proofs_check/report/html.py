@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proofs_check.calibration import calibrate
 from proofs_check.evidence import RunResult, Status
 from proofs_check.lints import lint_all
 from proofs_check.report import words
 from proofs_check.report.svg import inline_svg, log_position, ticks_log
 from proofs_check.report.view import ClaimView, claim_views, number, place, short_slack, slack_axis
+from proofs_check.rules import TIER_ODDS
 
 __all__ = ["render"]
 
+# Budgets of one part; beyond 20,032 trials the exact law costs more than it tells.
+_TRIALS = {"quick": 1536, "full": 20_032, "nightly": 20_032}
 _TEMPLATES = Path(__file__).parent / "templates"
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="none" '
@@ -99,6 +103,7 @@ def render(
         "lints": lint_all(result.verdicts, result.summaries),
         "sections": sections,
         "provenance": _provenance(result),
+        **_calibration(result),
         "figures": _figures(figures),
         **_head(result, claims),
         **_slack_chart(claims),
@@ -194,6 +199,13 @@ def _mutants(claims: Sequence[ClaimView]) -> dict[str, Any]:
         "tried": tried,
         "survivors_note": f"{len(survivors)} went unnoticed" if survivors else "none went unnoticed" if tried else "none were planted",
     }
+
+
+def _calibration(result: RunResult) -> dict[str, Any]:
+    """Error rates and power of the counting rule at the levels of this run."""
+    levels = sorted({float(level) for summary in result.summaries.values() for level in summary.get("levels", ())}, reverse=True)
+    trials = _TRIALS.get(result.tier, _TRIALS["quick"])
+    return {"calibration": calibrate(levels[:8], odds=TIER_ODDS[result.tier], horizon=trials), "calibration_trials": trials}
 
 
 def _figures(figures: Sequence[Mapping[str, Any]]) -> list[Group]:
