@@ -15,7 +15,7 @@ else
   "$work/venv/bin/python" -m pip install -q -c constraints.txt "epsdelta[data,test] @ file://${wheel// /%20}"
 fi
 # The tests and what they read beside them, without the packages under test.
-cp -r tests docs README.md pyproject.toml "$work/"
+cp -r .ci tests docs tools ./*.md CITATION.cff LICENSE Makefile constraints*.txt pyproject.toml "$work/"
 cd "$work"
 "$work/venv/bin/python" - <<'PY'
 import algos, experiments, proofs_check
