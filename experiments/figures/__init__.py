@@ -29,6 +29,8 @@ from ..progress import Progress, Silent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..data import Provenance
+
 __all__ = ["Description", "Entry", "FigureResult", "catalogue", "find", "make", "redraw"]
 
 ROOT = Path(__file__).parent
@@ -102,9 +104,10 @@ class FigureResult:
     seconds: float
 
     def for_report(self) -> dict[str, Any]:
-        """Return the mapping that ``proofs_check.report.write`` takes for each figure."""
-        names = ("system", "topic", "name", "title", "alt", "caption", "provenance")
-        return {name: self.record[name] for name in names} | {"svg": self.svg, "data": str(self.files[0])}
+        """Return the mapping that ``proofs_check.report.write`` takes for each figure; sources and versions stand apart, in small print."""
+        parts = {name: self.record[name] for name in ("system", "topic", "name", "title", "alt")}
+        caption = " ".join(self.record[name] for name in ("question", "answer", "data", "sizes"))
+        return parts | {"caption": caption, "provenance": self.record["sources"], "svg": self.svg, "data": str(self.files[0])}
 
 
 def catalogue() -> dict[str, Entry]:
@@ -187,13 +190,15 @@ def make(
     seconds = time.perf_counter() - started
     description = module.describe(arrays)
     sources = [data.load(name).provenance for name in module.DATA]
+    small = _small_print(seed, tier, sources)
     record = {
         "system": entry.system,
         "topic": module.TOPIC,
         "name": entry.name,
         "title": module.TITLE,
         **{part: getattr(description, part) for part in ("question", "answer", "data", "sizes", "alt")},
-        "caption": _caption(description, seed, [source.sentence() for source in sources]),
+        "sources": small,
+        "caption": " ".join([description.question, description.answer, description.data, description.sizes, small]),
         "numbers": dict(description.numbers),
         "parameters": asdict(parameters),
         "provenance": provenance.run_record(seed=seed, tier=tier, data=[source.as_dict() for source in sources]),
@@ -261,11 +266,10 @@ def _unique_ids(svg: str, prefix: str) -> str:
     return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
 
 
-def _caption(description: Description, seed: int, sources: list[str]) -> str:
-    """Return the caption in the order question, answer, data, sizes, versions."""
+def _small_print(seed: int, tier: str, sources: list["Provenance"]) -> str:
+    """Return the end of a caption: seed, tier, data with checksum, versions."""
     from .. import provenance
 
     known = provenance.versions(("epsdelta", "numpy", "scipy"))
-    small = ", ".join(f"{name} {version}" for name, version in known.items())
-    parts = [description.question, description.answer, description.data, description.sizes, f"Seed {seed}.", *sources, f"{small}."]
-    return " ".join(part for part in parts if part)
+    versions = ", ".join(f"{name} {version}" for name, version in known.items())
+    return " ".join([f"Seed {seed}, {tier} tier.", *(source.sentence() for source in sources), f"{versions}."])

@@ -40,7 +40,8 @@ def test_picture_is_svg_with_text_and_the_record_tells_the_whole_caption(made: f
     for part in ("question", "answer", "data", "sizes"):
         assert record[part] in record["caption"]
     assert re.search(r"\d", record["answer"])
-    assert "Seed 0." in record["caption"]
+    assert "Seed 0, quick tier." in record["caption"]
+    assert f"numpy {np.__version__}" in record["caption"]
     assert record["provenance"]["versions"]["numpy"] == np.__version__
     assert set(made.for_report()) == {"system", "topic", "name", "title", "svg", "alt", "caption", "provenance", "data"}
 
