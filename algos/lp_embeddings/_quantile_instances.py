@@ -70,6 +70,11 @@ def _exact_fit(n: int, d: int, rng: Generator) -> tuple[FloatArray, FloatArray]:
     return _regression(rng.integers(-9, 10, (n, d)).astype(float), np.zeros(n))
 
 
+def _zero_response(n: int, d: int, rng: Generator) -> tuple[FloatArray, FloatArray]:
+    # every residual of the first fit is exactly zero: windows and scales taken from residuals have no width
+    return rng.standard_normal((n, d)), np.zeros(n)
+
+
 def _duplicated(n: int, d: int, rng: Generator) -> tuple[FloatArray, FloatArray]:
     base, copies = max(d + 1, n // 20), rng.integers
     A, b = _regression(rng.standard_normal((base, d)), rng.standard_normal(base))
@@ -127,6 +132,7 @@ QUANTILE_DESIGNS: dict[str, Callable[[int, int, Generator], tuple[FloatArray, Fl
     "one_hot_ties": _one_hot_ties,
     "half_exact": _half_exact,
     "exact_fit": _exact_fit,
+    "zero_response": _zero_response,
     "duplicated": _duplicated,
     "cauchy_errors": _cauchy_errors,
     "heavy_design": _heavy_design,
@@ -177,5 +183,5 @@ def quantile_designs(
     made = {}
     for name in wanted:
         A, b = QUANTILE_DESIGNS[name](n, d, streams[name])
-        made[name] = QuantileInstance(name, frozen(A), frozen(b), quantile, 0.0 if name == "exact_fit" else None)
+        made[name] = QuantileInstance(name, frozen(A), frozen(b), quantile, 0.0 if name in ("exact_fit", "zero_response") else None)
     return made

@@ -628,21 +628,28 @@ def quantile_gap_identity(
 
 
 def relative_gap(*, primal: float, dual: float, scale: float = 0.0) -> float:
-    r"""Proven relative suboptimality :math:`\max(P-D, 0)/\max(P, 10^{-14}\,\mathrm{scale})`.
+    r"""Proven relative suboptimality :math:`\max(P-D, 0)/\max(P, f)`, with :math:`f = 10^{-14}` times the scale of the data.
+
+    It is 0 when P and P - D are both at most f.
 
     Parameters
     ----------
     primal, dual : float
         Loss reached and lower bound on every loss.
     scale : float, default=0
-        Sum of the absolute responses: below 1e-14 of it P and D are rounding noise, and the gap is measured against that.
+        Weighted sum of the absolute responses: below 1e-14 of it the loss is rounding noise.
 
     Examples
     --------
     >>> relative_gap(primal=2.0, dual=1.5)
     0.25
+    >>> relative_gap(primal=1e-15, dual=0.0, scale=1.0)
+    0.0
     """
-    return max(primal - dual, 0.0) / max(primal, 1e-14 * scale, math.ulp(0.0))
+    floor, slack = 1e-14 * scale, max(primal - dual, 0.0)
+    if primal <= floor and slack <= floor:
+        return 0.0
+    return slack / max(primal, floor, math.ulp(0.0))
 
 
 def sketch_and_solve_ratio(*, eps: float, quantile: float = 0.5) -> float:

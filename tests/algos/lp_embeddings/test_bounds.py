@@ -217,7 +217,9 @@ def test_quantile_loss_is_half_the_absolute_loss_at_the_median_and_takes_weights
 
 def test_relative_gap_at_zero_loss_is_measured_against_rounding():
     assert bounds.relative_gap(primal=0.0, dual=0.0) == 0.0
-    assert bounds.relative_gap(primal=1e-20, dual=-1e-20, scale=10.0) == pytest.approx(2e-7)
+    assert bounds.relative_gap(primal=1e-15, dual=-1e-14, scale=10.0) == 0.0
+    assert bounds.relative_gap(primal=1e-15, dual=-1e-12, scale=10.0) == pytest.approx(10.01)
+    assert bounds.relative_gap(primal=1e-15, dual=0.0) == 1.0
     assert bounds.relative_gap(primal=1.0, dual=1.5) == 0.0
 
 
