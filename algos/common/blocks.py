@@ -108,13 +108,15 @@ class RowSource:
         self.name = name
         self._pieces, table = _reader(X, name)
         self._table = table
-        first = next(iter(self._pieces()), None) if table is None else table
+        self._n_rows: int | None = None if table is None else int(table.shape[0])
+        first = table
+        if table is None:  # dask knows the kind and type of its chunks; other streams are asked for their first piece
+            first = X._meta if hasattr(X, "_meta") else next(iter(self._pieces()), None)
         if first is None:
             raise ValueError(f"{name} has no blocks; at least one row is needed")
-        self._n_rows: int | None = None if table is None else int(table.shape[0])
-        self.n_features: int = int(first.shape[1])
+        self.n_features: int = int((X if hasattr(X, "_meta") else first).shape[1])
         self.is_sparse: bool = is_sparse(first)
-        self.dtype: np.dtype[Any] = np.dtype(real_dtype(first.dtype))
+        self.dtype: np.dtype[Any] = np.dtype(real_dtype(first.dtype, name))
         self._y = None if y is None else np.asarray(y)
         self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         for label, values in (("y", self._y), ("weights", self._weights)):

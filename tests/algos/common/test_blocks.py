@@ -115,6 +115,27 @@ def test_a_finished_pass_is_enough_to_know_the_number_of_rows():
     assert stream.passes == before + 1
 
 
+def test_a_dask_array_is_computed_once_for_each_pass():
+    computed = []
+
+    def chunk(block_info=None):
+        computed.append(block_info[None]["chunk-location"])
+        return np.ones((10, 2))
+
+    source = RowSource(da.map_blocks(chunk, chunks=((10, 10), (2,)), dtype=np.float64, meta=np.ones((0, 0))))
+    assert (source.n_features, source.is_sparse, source.dtype) == (2, False, np.float64)
+    assert computed == []
+    assert sum(block.X.shape[0] for block in source) == 20
+    assert len(computed) == 2
+
+
+def test_a_dask_array_of_sparse_chunks_is_read_as_sparse():
+    stacked = da.from_array(X, chunks=(20, 3)).map_blocks(sp.csr_array)
+    source = RowSource(stacked)
+    assert source.is_sparse
+    np.testing.assert_array_equal(np.concatenate([block.X.toarray() for block in source]), X)
+
+
 def test_a_source_is_not_wrapped_twice():
     source = RowSource(X)
     assert RowSource.of(source) is source

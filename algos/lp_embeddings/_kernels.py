@@ -1,1 +1,0 @@
-"""Compiled loops of this room; each has a plain numpy twin in its test."""
