@@ -118,7 +118,7 @@ class Search:
         n, band = len(self.data.b), self.options.band
         if n <= _SMALL or 2 * band >= n:
             band = n
-        at = self._first_point(start, band)
+        at = self.first_point(start, band)
         full_rounds = 0
         while self.n_rounds < self.options.max_rounds and not self._done():
             self.n_rounds += 1
@@ -154,7 +154,7 @@ class Search:
         self.best_coef, self.best_objective, self.pair = coef, objective, None
         return True
 
-    def _first_point(self, start: FloatArray | None, band: int) -> Pass:
+    def first_point(self, start: FloatArray | None, band: int) -> Pass:
         """Sample, solve, and move by one Newton step with the gradient of all rows; return the pass at the better point."""
         if band == len(self.data.b):
             coef = self._least_squares() if start is None else start
@@ -186,7 +186,8 @@ class Search:
         distance, spread = np.abs(at.residual), self.shape.spread
         looked = self.rng.integers(n, size=_THRESHOLD_ROWS)
         ratio = distance[looked] / np.maximum(spread[looked], np.finfo(float).tiny)
-        width = float(np.partition(ratio, position := min(int(len(ratio) * rows / n), len(ratio) - 1))[position])
+        position = min(int(len(ratio) * rows / n), len(ratio) - 1)
+        width = float(np.partition(ratio, position)[position])
         return np.flatnonzero(distance <= width * (1.0 + 1e-9) * spread)
 
     def _solve_band(self, at: Pass, index: Rows) -> InteriorPointResult:
@@ -207,7 +208,7 @@ class Search:
             -pull,
             start=np.zeros(rows.shape[1]),
             constant=outside,
-            tol=_BAND_TOL * self.options.tol,
+            tol=min(_BAND_TOL * self.options.tol, 0.1 * _INFEASIBLE),  # an unfinished solution must not look like an infeasible band
         )
 
     def _judge(self, at: Pass, index: Rows, solved: InteriorPointResult) -> None:

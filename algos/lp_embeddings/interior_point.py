@@ -172,6 +172,8 @@ def solve_whitened(
     mean_weight = float(w.mean())
     unit = float(np.mean(np.abs(residual)))
     if unit == 0.0:
+        if not np.any(g):  # nothing to improve, and y = 0 proves it
+            return InteriorPointResult(np.zeros(Q.shape[1]), np.zeros(len(w)), 0.0, 0, True)
         unit = 1.0
     solver = _Barrier(Q, residual / unit, t, w / mean_weight, g / mean_weight, constant / (unit * mean_weight))
     solved = solver.run(tol, max_iter)
@@ -194,7 +196,7 @@ class _Barrier:
         self.z = np.maximum(-b, 0.0) + 0.1
         dual = self._first_dual(b)
         self.u, self.s = dual - self.lower, self.upper - dual
-        self.size = float(np.abs(b) @ w)
+        self.size = float(np.abs(b) @ w) or float(w.sum())
         n = len(b)
         self.theta, self.pull, self.centre_u, self.centre_s = (np.empty(n) for _ in range(4))
         self.buffer = np.empty((min(n, _GRAM_ROWS), Q.shape[1]))

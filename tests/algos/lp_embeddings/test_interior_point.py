@@ -104,6 +104,22 @@ def test_dependent_columns_reach_the_same_objective():
     assert dependent.coef[-1] == 0.0
 
 
+def test_exact_fit_is_left_alone():
+    A = np.random.default_rng(0).standard_normal((20, 3))
+    result = quantile_interior_point(A, np.zeros(20), start=np.zeros(3))
+    assert result.converged
+    np.testing.assert_array_equal(result.coef, 0.0)
+    np.testing.assert_array_equal(result.dual, 0.0)
+
+
+def test_zero_residuals_with_a_linear_term_still_find_the_dual():
+    A = np.random.default_rng(0).standard_normal((20, 3))
+    g = A.T @ np.linspace(-0.2, 0.2, 20)
+    result = quantile_interior_point(A, np.zeros(20), rhs=g, start=np.zeros(3))
+    np.testing.assert_allclose(A.T @ result.dual, g, atol=1e-12)
+    assert np.max(np.abs(result.coef)) <= 1e-9
+
+
 def test_table_of_zeros_has_the_signs_as_dual():
     result = quantile_interior_point(np.zeros((4, 2)), [1.0, -1.0, 2.0, 3.0], 0.25)
     assert result.converged

@@ -19,6 +19,7 @@ from sklearn.linear_model import QuantileRegressor
 from algos.common.kernels import MAX_SIGNATURES, registered_kernels
 from algos.lp_embeddings import _quantile_kernels as loops
 from algos.lp_embeddings._quantile_problem import check_problem, duality, geometry
+from algos.lp_embeddings._quantile_search import FitOptions, Search, draw_sample
 from algos.lp_embeddings.instances import QUANTILE_DESIGNS, quantile_designs
 from algos.lp_embeddings.quantile_regression import QuantileCertificate, certified_quantile, certify_quantile
 
@@ -157,13 +158,46 @@ def test_bands_that_are_too_narrow_grow_until_the_proof_is_there():
     assert result.n_rounds > 1
 
 
+@pytest.mark.parametrize("tol", [0.5, 1e-2, 1e-4])
+def test_loose_targets_need_no_more_rounds_than_strict_ones(regression, tol):
+    strict, loose = (certified_quantile(*regression, tol=target, random_state=0) for target in (GAP, tol))
+    assert loose.gap <= tol
+    assert loose.n_rounds <= strict.n_rounds
+
+
+@pytest.mark.filterwarnings("ignore:the proven gap:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ["gaussian", "bimodal", "cauchy_errors", "half_exact"])
+def test_more_rounds_never_lose_what_was_found(name):
+    made = quantile_designs(ROWS, 5, names=[name], random_state=1)[name]
+    for seed in range(3):
+        fits = [certified_quantile(made.A, made.b, size=40, band=60, max_rounds=k, random_state=seed) for k in range(1, 8)]
+        for earlier, later in itertools.pairwise(fits):
+            assert later.objective <= earlier.objective
+            assert later.dual_bound >= earlier.dual_bound - 1e-12 * later.objective
+
+
+@pytest.mark.parametrize("name", QUANTILE_DESIGNS)
+def test_first_point_is_no_worse_than_the_sample_alone(name):
+    made = quantile_designs(ROWS, 5, names=[name], random_state=1)[name]
+    data, t = check_problem(made.A, made.b, 0.5, None)
+    shape = geometry(data)
+    options = FitOptions(GAP, "auto", 60, 500, True, 12)
+    for seed in range(5):
+        sample = draw_sample(data, shape, options, np.random.default_rng(seed))
+        alone = pinball(data.A, data.b, shape.basis @ sample.solve(t, 1e-3), t, data.weights)
+        search = Search(data, t, shape, options, np.random.default_rng(seed))
+        if 500 < len(data.b):  # merging leaves few rows in designs of ties
+            assert search.first_point(None, 500).objective <= alone * (1 + 1e-12)
+
+
 def test_empty_band_is_noticed():
     # between two clusters of residuals there is no row: the first bands cannot balance the rows outside
     rng = np.random.default_rng(0)
     A = np.column_stack([rng.standard_normal((5000, 3)), np.ones(5000)])
     b = np.where(rng.random(5000) < 0.5, 5.0, -5.0) + 0.01 * rng.standard_normal(5000)
-    result = certified_quantile(A, b, band=40, random_state=0)
+    result = certified_quantile(A, b, band=40, random_state=2)
     assert result.gap <= GAP
+    assert result.n_rounds <= 5  # the width is multiplied by four, not doubled
     assert result.objective <= highs_optimum(A, b, 0.5) * (1 + GAP)
 
 
@@ -384,6 +418,25 @@ def test_edits_that_claim_more_fail(certificate, regression):
 def test_edits_that_claim_less_hold(certificate, regression):
     weaker = replace(certificate, dual_bound=certificate.dual_bound * 0.9, gap=0.2)
     assert weaker.verify(*regression)
+
+
+def test_a_longer_dual_proves_nothing(regression):
+    # it meets the equations as well and would prove a bound above the optimum: only its box stops it
+    A, b = regression
+    honest = certify_quantile(A, b, 0.5, [1.5, 2.0, 3.0, 4.0], random_state=0).certificate
+    r = b - A @ honest.coef
+    for stretch, allowed in ((1.0, True), (1.05, False)):
+        bound = float(r @ (stretch * honest.dual)) * (1 - 1e-9)
+        claim = replace(honest, dual=stretch * honest.dual, dual_bound=bound, gap=1 - bound / honest.objective)
+        assert claim.verify(A, b) == allowed
+
+
+def test_signs_of_a_bad_fit_prove_nothing(regression):
+    # they lie in the box and leave no slack, but do not meet the equations: the price of that has to be charged
+    A, b = regression
+    honest = certify_quantile(A, b, 0.5, [1.5, 2.0, 3.0, 4.0], random_state=0).certificate
+    signs = np.where(b - A @ honest.coef > 0, 0.5, -0.5)
+    assert not replace(honest, dual=signs, dual_bound=honest.objective, gap=0.0).verify(A, b)
 
 
 def test_large_gap_cannot_be_shrunk(regression):
