@@ -1,245 +1,310 @@
-"""The judge on trial: exact error rates and stopping times of the counting rule, and of checkers that are broken on purpose.
+"""The judge on trial: exact error rates of the decision rules, their power, and six broken checkers that must be noticed.
 
-Everything here is a dynamic programme over (trials, failures), not a simulation.
+The failures of a part form a walk, so that the probability of every decision follows from dynamic programming over (trials, failures)
+without any simulation.  Where completion order or betting enters, many runs are simulated instead, and the word "simulated" says so.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proofs_check import evalues
+from proofs_check.broken_checkers import BrokenChecker, broken_checkers
+from proofs_check.model import Bound, Budget, Claim, Family, Instance, Mutant, Rule, Source, Subject
+from proofs_check.seeds import ROOT
+from proofs_check.walks import walk
 
-__all__ = ["Calibration", "StoppingLaw", "broken_checkers", "calibrate", "peeking_error", "stopping_law"]
+__all__ = ["BettingStream", "Calibration", "EngineAgreement", "ErrorRates", "PowerCurve", "calibrate"]
 
 Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+Size = Literal["quick", "full"]
+
+_ALPHA_R, _ALPHA_A = 1e-6, 1e-3
+_LEVELS: Mapping[Size, tuple[float, ...]] = {"quick": (0.5, 0.2, 0.1, 0.05), "full": (0.5, 0.2, 0.1, 0.05, 0.01)}
+_RUNS: Mapping[Size, int] = {"quick": 200, "full": 600}
+_PATHS: Mapping[Size, int] = {"quick": 400, "full": 10_000}
+_ENGINE_RUNS: Mapping[Size, int] = {"quick": 60, "full": 2_000}
+_COINS = (0.1, 0.15, 0.2)  # at the boundary of the claim, between, and at what must not be accepted
+# The typical budget of a part before a decision must have come, in units of 1/delta: beyond, both errors hardly grow.
+_HORIZON = 200
+
+
+# ------------------------------------------------------------------------------------------------------------- exact probabilities
 
 
 @dataclass(frozen=True, slots=True)
-class StoppingLaw:
-    """Exact law of the first decision about one part.
+class ErrorRates:
+    """Exact errors and stopping times of a tail claim at one level.
 
-    Attributes
-    ----------
-    looks : ndarray of int64
-        Numbers of trials at which the part is looked at.
-    refuted, accepted : ndarray of float64
-        Probability that the decision falls at that look.
+    ``false_refutation`` is P(refuted) at p = delta, ``false_acceptance`` P(verified) at p = p1, each with the other boundary taken away;
+    medians are trials to VERIFIED at p = 0, delta/2 and delta, and to REFUTED at p1 and 2 p1.
     """
 
-    looks: Int
-    refuted: Float
-    accepted: Float
-
-    @property
-    def p_refuted(self) -> float:
-        """Probability of REFUTED within the horizon."""
-        return float(self.refuted.sum())
-
-    @property
-    def p_accepted(self) -> float:
-        """Probability of VERIFIED within the horizon."""
-        return float(self.accepted.sum())
-
-    def median(self, decision: str) -> int | None:
-        """Median number of trials to ``"refuted"`` or ``"accepted"``; None where fewer than half of the runs decide so."""
-        total = np.cumsum(self.refuted if decision == "refuted" else self.accepted)
-        index = int(np.searchsorted(total, 0.5))
-        return int(self.looks[index]) if index < len(total) else None
+    delta: float
+    p1: float
+    horizon: int
+    false_refutation: float
+    false_acceptance: float
+    to_verified: tuple[int | None, int | None, int | None]
+    to_refuted: tuple[int | None, int | None]
 
 
-def stopping_law(
-    p: float, p0: float, p1: float, horizon: int, *, step: int = 64, alpha_R: float = 1e-6, alpha_A: float = 1e-3
-) -> StoppingLaw:
-    """Compute the law of the decision when every trial fails with probability ``p``, independently.
+def _error_rates(delta: float) -> ErrorRates:
+    p1 = evalues.odds_margin(delta)
+    horizon = round(_HORIZON / delta)
+    table = evalues.boundary(delta, p1, horizon, step=1, alpha_R=_ALPHA_R, alpha_A=_ALPHA_A)
+    far = min(2 * p1, 0.97)
+    accepts = [walk(p, table).median("verified") for p in (0.0, delta / 2, delta)]
+    refutes = [walk(p, table).median("refuted") for p in (p1, far)]
+    return ErrorRates(
+        delta,
+        p1,
+        horizon,
+        float(walk(delta, table, accept=False).refuted[-1]),
+        float(walk(p1, table, refute=False).verified[-1]),
+        (accepts[0], accepts[1], accepts[2]),
+        (refutes[0], refutes[1]),
+    )
 
-    Parameters
-    ----------
-    p : float
-        True failure probability.
-    p0, p1 : float
-        Failure probability that the claim allows, and the one that must not be accepted.
-    horizon : int
-        Budget of the part.
-    step : int, default=64
-        Trials between looks.
-    alpha_R, alpha_A : float
-        Error levels.
 
-    Returns
-    -------
-    StoppingLaw
+@dataclass(frozen=True, slots=True)
+class PowerCurve:
+    """P(REFUTED), P(VERIFIED) and P(INCONCLUSIVE) of one part under the quick budget, by failure probability."""
 
-    Notes
-    -----
-    ``O(horizon * width)`` with ``width`` the number of undecided counts.
+    delta: float
+    trials: int
+    p: tuple[float, ...]
+    refuted: tuple[float, ...]
+    verified: tuple[float, ...]
+    inconclusive: tuple[float, ...]
 
-    Examples
-    --------
-    >>> law = stopping_law(0.1, 0.1, 0.2, 640)
-    >>> law.p_refuted < 1e-6
-    True
+
+def _power(delta: float, trials: int = 1536, block: int = 64) -> PowerCurve:
+    table = evalues.boundary(delta, evalues.odds_margin(delta), trials, step=block, alpha_R=_ALPHA_R, alpha_A=_ALPHA_A)
+    grid = _grid(delta)
+    walks = [walk(p, table) for p in grid]
+    return PowerCurve(
+        delta,
+        trials,
+        tuple(grid),
+        tuple(float(w.refuted[-1]) for w in walks),
+        tuple(float(w.verified[-1]) for w in walks),
+        tuple(w.undecided for w in walks),
+    )
+
+
+def _grid(delta: float) -> list[float]:
+    """Failure probabilities from a fifth of the odds of delta to ten times them."""
+    return [evalues.odds_margin(delta, float(factor)) for factor in np.geomspace(0.2, 10.0, 21)]
+
+
+# ------------------------------------------------------------------------------------------------------------- the real engine
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAgreement:
+    """Verdicts of many runs of the engine on a coin of known probability, against their exact probabilities.
+
+    ``alpha_R`` is raised to .05 so that refutations of a claim at its boundary can be seen; the intervals are Clopper-Pearson with error
+    1e-4.
     """
-    table = evalues.boundary(p0, p1, horizon, step, alpha_R, alpha_A)
-    return _law(p, step, table.looks, table.k_refute, table.k_accept)
+
+    p: float
+    runs: int
+    refuted: int
+    verified: int
+    exact_refuted: float
+    exact_verified: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the intervals hold the exact probabilities."""
+        pairs = ((self.refuted, self.exact_refuted), (self.verified, self.exact_verified))
+        intervals = [(_clopper_pearson(count, self.runs, 1e-4), exact) for count, exact in pairs]
+        return all(low <= exact <= high for (low, high), exact in intervals)
+
+
+def _engine_agreement(p: float, runs: int, root: int, alpha: float = 0.05, delta: float = 0.1, trials: int = 512) -> EngineAgreement:
+    from proofs_check.engine import check
+
+    claim = _coin(p, delta, alpha, trials, block=64)
+    verdicts = [check(claim, root=root + run, mutants="none").status for run in range(runs)]
+    exact = walk(p, evalues.boundary(delta, evalues.odds_margin(delta), trials, step=64, alpha_R=alpha, alpha_A=_ALPHA_A))
+    return EngineAgreement(
+        p, runs, verdicts.count("REFUTED"), verdicts.count("VERIFIED"), float(exact.refuted[-1]), float(exact.verified[-1])
+    )
+
+
+def _clopper_pearson(k: int, n: int, alpha: float) -> tuple[float, float]:
+    from scipy.special import betaincinv
+
+    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, alpha / 2))
+    return low, 1.0 if k == n else float(betaincinv(k + 1, n - k, 1.0 - alpha / 2))
+
+
+def _coin(p: float, delta: float, alpha: float, trials: int, block: int) -> Claim:
+    """Build a claim about a coin: true exactly when p is at most delta."""
+    budget = Budget(trials, block)
+    return Claim(
+        id="CAL-01",
+        kind="tail",
+        title="coin",
+        plain="a coin of probability delta shows heads with probability at most delta",
+        source=Source("folklore"),
+        measure=_toss,
+        families=(Family("coin", grid=({"p": p},)),),
+        subjects=(Subject("coin", {"toss": _heads}),),
+        rule=Rule("tail", alpha_R=alpha, levels=(delta,)),
+        mutants=(Mutant("always", "impl", {"toss": lambda toss: lambda rng, p: True}, why="every toss shows heads"),),
+        tiers={"quick": budget, "full": budget, "nightly": budget},
+        bound=Bound(_half, ()),
+    )
+
+
+def _heads(rng: np.random.Generator, p: float) -> bool:
+    return bool(rng.random() < p)
+
+
+def _toss(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
+    return float(impl.toss(rng, inst.p))
+
+
+def _half() -> float:
+    return 0.5
+
+
+# ------------------------------------------------------------------------------------------------------------------------ betting
+
+
+@dataclass(frozen=True, slots=True)
+class BettingStream:
+    """Share of paths on which a true statement about a mean was refuted at least once."""
+
+    name: str
+    nominal: float
+    error: float
+    paths: int
+    looks: int
+
+    @property
+    def within(self) -> bool:
+        """Whether the simulated share is compatible with the nominal error (four standard errors)."""
+        return self.error <= self.nominal + 4.0 * math.sqrt(self.nominal * (1.0 - self.nominal) / self.paths)
+
+
+def _betting_streams(
+    paths: int, rng: np.random.Generator, nominal: float = 0.05, looks: int = 16, block: int = 64
+) -> tuple[BettingStream, ...]:
+    """Means exactly at the bound: coins, a rare large value, a heavy tail."""
+    shape = (paths, looks, block)
+    streams: dict[str, tuple[Float, float]] = {
+        "coins of mean .1": (np.where(rng.random(shape) < 0.1, 1.0, 0.0), 0.1),
+        "0 or 10 of mean .1": (np.where(rng.random(shape) < 0.01, 10.0, 0.0), 0.1),
+        "Pareto(2.5) from 0, mean 2/3": (np.asarray(rng.pareto(2.5, shape)), 2.0 / 3.0),
+    }
+    return tuple(
+        BettingStream(name, nominal, float(np.mean([_crosses(path, mean, nominal) for path in x])), paths, looks)
+        for name, (x, mean) in streams.items()
+    )
+
+
+def _crosses(path: Float, mean: float, alpha: float) -> bool:
+    wealth = np.cumsum([evalues.betting_log_wealth(block, null=mean, extreme=0.0) for block in path], axis=0)
+    return bool(max(evalues.grid_log_e(w) for w in wealth) >= -math.log(alpha))
+
+
+# -------------------------------------------------------------------------------------------------------------------- the section
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the counting rule does at one level, within a budget.
+    """All calibration results of one size: what the report shows.
 
     Attributes
     ----------
-    level, margin : float
-        The failure probability claimed, and the one that must not be accepted.
-    false_refuted, false_accepted : float
-        Error probabilities at these two.
-    accepted_clear, accepted_half, accepted_level : float
-        Probability of acceptance when trials fail never, half as often as allowed, just as often as allowed.
-    refuted_margin, refuted_double : float
-        Probability of refutation at the margin and at twice the margin's odds.
-    median_accept, median_refute : int or None
-        Median trials to acceptance without failures, and to refutation at the margin.
+    rates : tuple of ErrorRates
+    power : tuple of PowerCurve
+    broken : tuple of BrokenChecker
+    betting : tuple of BettingStream
+    engine : tuple of EngineAgreement
+    problems : tuple of str
+        What is not as it should be; empty when the judge is sound.
+    seconds : float
     """
 
-    level: float
-    margin: float
-    false_refuted: float
-    false_accepted: float
-    accepted_clear: float
-    accepted_half: float
-    accepted_level: float
-    refuted_margin: float
-    refuted_double: float
-    median_accept: int | None
-    median_refute: int | None
+    size: Size
+    rates: tuple[ErrorRates, ...]
+    power: tuple[PowerCurve, ...]
+    broken: tuple[BrokenChecker, ...]
+    betting: tuple[BettingStream, ...]
+    engine: tuple[EngineAgreement, ...]
+    problems: tuple[str, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
 
 
-def calibrate(
-    levels: Sequence[float], *, odds: float = 2.25, horizon: int = 1536, step: int = 64, alpha_R: float = 1e-6, alpha_A: float = 1e-3
-) -> tuple[Calibration, ...]:
-    """Compute error rates and power at several levels.
+def calibrate(size: Size = "quick", *, root: int = ROOT) -> Calibration:
+    """Put the decision rules on trial.
 
     Parameters
     ----------
-    levels : sequence of float
-        Failure probabilities that claims state.
-    odds : float, default=2.25
-        Margin of the tier.
-    horizon : int, default=1536
-        Trials per part: the budget of the quick tier.
-    step, alpha_R, alpha_A
-        As in :func:`stopping_law`.
+    size : {"quick", "full"}, default="quick"
+        Quick (a few seconds): levels down to .05, 200 simulated runs, 400 betting paths, 60 runs of the engine.  Full (minutes): level
+        .01 too, 600 runs, 10,000 paths and 2,000 runs of the engine.
+    root : int
+        Seed of the simulated parts.
 
     Returns
     -------
-    tuple of Calibration
+    Calibration
+
+    Raises
+    ------
+    ValueError
+        Unknown size.
     """
-    rows = []
-    for level in levels:
-        margin = evalues.odds_margin(level, odds)
-
-        def law(p: float, level: float = level, margin: float = margin) -> StoppingLaw:
-            return stopping_law(p, level, margin, horizon, step=step, alpha_R=alpha_R, alpha_A=alpha_A)
-
-        clear, half, at_level, at_margin, beyond = (law(p) for p in (0.0, level / 2, level, margin, evalues.odds_margin(margin, 2.0)))
-        rows.append(
-            Calibration(
-                level,
-                margin,
-                at_level.p_refuted,
-                at_margin.p_accepted,
-                clear.p_accepted,
-                half.p_accepted,
-                at_level.p_accepted,
-                at_margin.p_refuted,
-                beyond.p_refuted,
-                clear.median("accepted"),
-                at_margin.median("refuted"),
-            )
-        )
-    return tuple(rows)
+    if size not in _LEVELS:
+        raise ValueError(f"size={size!r}: choose 'quick' or 'full'")
+    started = time.perf_counter()
+    rng = np.random.Generator(np.random.PCG64DXSM(root))
+    rates = tuple(_error_rates(delta) for delta in _LEVELS[size])
+    power = tuple(_power(delta) for delta in _LEVELS[size])
+    broken = broken_checkers(_RUNS[size], rng)
+    betting = _betting_streams(_PATHS[size], rng)
+    engine = tuple(_engine_agreement(p, _ENGINE_RUNS[size] // len(_COINS), root) for p in _COINS)
+    result = Calibration(size, rates, power, broken, betting, engine, (), time.perf_counter() - started)
+    return replace(result, problems=tuple(_problems(result)))
 
 
-def peeking_error(p: float, level: float, n: int) -> float:
-    """Probability that a one-sided exact binomial test at ``level``, read after every trial, ever rejects a true claim.
-
-    Parameters
-    ----------
-    p : float
-        True failure probability, equal to the one claimed.
-    level : float
-        Nominal level of a single reading.
-    n : int
-        Number of readings.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> peeking_error(0.1, 0.01, 1) <= 0.01 < peeking_error(0.1, 0.01, 500)
-    True
-    """
-    from scipy.special import bdtrc
-
-    looks = np.arange(1, n + 1)
-    reject = evalues.first_count(looks, lambda k: np.where(k == 0, 1.0, bdtrc(k - 1, looks, p)) <= level)
-    return _law(p, 1, looks, reject, np.full(n, -1)).p_refuted
-
-
-def broken_checkers() -> dict[str, tuple[float, float]]:
-    """Error probabilities of checkers that are wrong in ways that look harmless: (nominal, actual).
-
-    Returns
-    -------
-    dict
-        ``"null too small"``: evidence against .08 used for a claim of .1. ``"margin too large"``: acceptance against .25 reported as .2.
-        ``"void trials dropped"``: a claim of .1, false at .2, half of whose failing trials are void. ``"peeking"``: an exact interval at
-        1 % read after each of 2,000 trials.
-    """
-    alpha, horizon = 1e-3, 2000
-    small = evalues.boundary(0.08, 0.25, horizon, 1, alpha, alpha)
-    wide = evalues.boundary(0.1, 0.25, horizon, 1, alpha, alpha)
-    kept = 0.1 / 0.9  # half of the failures leave: of the rest .1 / .9 fail
-    return {
-        "null too small": (alpha, _law(0.1, 1, small.looks, small.k_refute, np.full(horizon, -1)).p_refuted),
-        "margin too large": (alpha, _law(0.2, 1, wide.looks, wide.looks + 1, wide.k_accept).p_accepted),
-        "void trials dropped": (alpha, stopping_law(kept, 0.1, 0.2, horizon, step=1).p_accepted),
-        "peeking": (0.01, peeking_error(0.1, 0.01, horizon)),
-    }
-
-
-def _law(p: float, step: int, looks: Int, k_refute: Int, k_accept: Int) -> StoppingLaw:
-    """Push the law of the undecided count from look to look, cutting off what is decided."""
-    first = 0
-    alive = np.ones(1)
-    refuted, accepted = np.zeros(len(looks)), np.zeros(len(looks))
-    one_step = _binomial(step, p)
-    for look in range(len(looks)):
-        alive = np.convolve(alive, one_step)
-        top, bottom = int(k_refute[look]) - first, int(k_accept[look]) + 1 - first
-        top, bottom = min(max(top, 0), len(alive)), min(max(bottom, 0), len(alive))
-        refuted[look], accepted[look] = alive[top:].sum(), alive[:bottom].sum()
-        alive = alive[bottom : max(top, bottom)]
-        first += bottom
-        if alive.size == 0:
-            break
-    return StoppingLaw(looks, refuted, accepted)
-
-
-def _binomial(n: int, p: float) -> Float:
-    """Probabilities of 0..n failures."""
-    if p <= 0.0 or p >= 1.0:
-        mass = np.zeros(n + 1)
-        mass[0 if p <= 0.0 else n] = 1.0
-        return mass
-    from scipy.special import gammaln
-
-    k = np.arange(n + 1)
-    log_mass = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
-    return np.asarray(np.exp(log_mass))
+def _problems(c: Calibration) -> list[str]:
+    found = [
+        f"delta={r.delta:g}: false refutation {r.false_refutation:.2g} > {_ALPHA_R:g}" for r in c.rates if r.false_refutation > _ALPHA_R
+    ]
+    found += [
+        f"delta={r.delta:g}: false acceptance {r.false_acceptance:.2g} > {_ALPHA_A:g}" for r in c.rates if r.false_acceptance > _ALPHA_A
+    ]
+    for curve in c.power:
+        total = np.array([curve.refuted, curve.verified, curve.inconclusive]).sum(axis=0)
+        if np.abs(total - 1.0).max() > 1e-9:  # sums of about 1e5 probabilities: 1e5 * 2**-53 is 1e-11
+            found.append(f"delta={curve.delta:g}: the probabilities of the verdicts do not sum to one")
+    found += [f"not caught: {b.name} ({b.error:.2g}, sound {b.sound_error:.2g}, nominal {b.nominal:g})" for b in c.broken if not b.caught]
+    found += [f"betting on {s.name}: {s.error:.3g} > {s.nominal:g}" for s in c.betting if not s.within]
+    found += [
+        f"engine at p={e.p:g}: {e.refuted} refuted, {e.verified} verified of {e.runs}, against the exact law"
+        for e in c.engine
+        if not e.agrees
+    ]
+    return found
