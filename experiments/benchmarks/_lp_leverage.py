@@ -150,8 +150,8 @@ def lewis(settings: "Settings") -> Iterator[Row | Target]:
 
 
 def ratio(ours: Timing, peer: Timing) -> float | None:
-    """Return the ratio of the medians; None if either has no time."""
-    return ours.median / peer.median if ours.runs and peer.runs else None
+    """Return the ratio of the median processor times; None if either has none."""
+    return ours.cpu / peer.cpu if ours.runs and peer.runs else None
 
 
 def relative_error(scores: FloatArray, exact: FloatArray) -> float:

@@ -101,7 +101,7 @@ def _targets(part: str, case: str, times: dict[str, Timing], limit: float | None
         return
     # Against the faster of the peer's two routes, whichever it would have chosen itself.
     peers = [timing for name, timing in times.items() if name.startswith(PEER) and timing.runs]
-    fastest = min(peers, key=lambda timing: timing.median, default=None)
+    fastest = min(peers, key=lambda timing: timing.cpu, default=None)
     note = "" if fastest else "pyqreg2 gave no time"
     yield Target(part, f"{case}: time / pyqreg2 (its faster route)", limit, ratio(times[OURS], fastest) if fastest else None, note)
 

@@ -22,6 +22,8 @@ class Row:
     seconds : float or None
         Median over the timed runs; None where the method has no time (missing peer, memory row).
     fastest, slowest : float or None
+    cpu : float or None
+        Median processor time, of which the targets' ratios are taken.
     repeats : int
         Timed runs.
     first : float or None
@@ -37,6 +39,7 @@ class Row:
     seconds: float | None = None
     fastest: float | None = None
     slowest: float | None = None
+    cpu: float | None = None
     repeats: int = 0
     first: float | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
@@ -131,7 +134,8 @@ class Table:
         known = ", ".join(f"{name} {version}" for name, version in provenance.versions(PACKAGES).items())
         lines += [
             f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}; one thread; "
-            f"median of {self.repeats} interleaved runs unless a row says otherwise; seed {self.seed}; tier {self.tier}.",
+            f"median of {self.repeats} interleaved runs unless a row says otherwise; ratios are of processor time, which other programs do "
+            f"not change; seed {self.seed}; tier {self.tier}.",
             "",
             f"Versions: {known}.",
             "",
@@ -140,7 +144,7 @@ class Table:
             cells = [(t.statement, _number(t.limit), _number(t.measured), t.verdict, t.note) for t in self.targets]
             lines += ["## Targets", "", *_grid(("target", "at most", "measured", "verdict", "note"), cells, right={1, 2}), ""]
         for part in dict.fromkeys(row.part for row in self.rows):
-            lines += [f"## {part}", "", *_grid(_HEADER, [_cells(row) for row in self.rows if row.part == part], right={2, 3, 4}), ""]
+            lines += [f"## {part}", "", *_grid(_HEADER, [_cells(row) for row in self.rows if row.part == part], right={2, 3, 4, 5}), ""]
         return "\n".join(lines)
 
     def write(self, out: Path) -> None:
@@ -149,7 +153,7 @@ class Table:
         provenance.write_text(out / f"{self.name}.md", self.markdown())
 
 
-_HEADER = ("case", "method", "median s", "range s", "first call s", "quality", "note")
+_HEADER = ("case", "method", "median s", "range s", "processor s", "first call s", "quality", "note")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -158,7 +162,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     quality = ", ".join(f"{name} {_number(value)}" for name, value in row.quality.items())
     runs = f"{row.repeats} run{'s' * (row.repeats > 1)}" if row.repeats else ""
     note = "; ".join(text for text in (row.note, runs) if text)
-    return row.case, row.method, _number(row.seconds), spread, _number(row.first), quality, note
+    return row.case, row.method, _number(row.seconds), spread, _number(row.cpu), _number(row.first), quality, note
 
 
 def _grid(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, right: set[int]) -> list[str]:

@@ -78,7 +78,7 @@ def test_targets_pass_miss_or_say_that_nothing_was_measured() -> None:
 
 def test_table_is_written_as_markdown_and_json_with_versions_and_machine(tmp_path: Path) -> None:
     table = Table("x", "quick", 0, 3)
-    table.add(Row("part", "1e4 x 2", "ours", 0.5, 0.25, 1.0, 3, 2.0, {"gap": 1e-12}))
+    table.add(Row("part", "1e4 x 2", "ours", 0.5, 0.25, 1.0, 0.4, 3, 2.0, {"gap": 1e-12}))
     table.add(Row("part", "1e4 x 2", "peer", note="not installed (peer)"))
     table.add(Target("part", "ours / peer", 0.5, None, "peer gave no time"))
     table.write(tmp_path)
@@ -89,8 +89,8 @@ def test_table_is_written_as_markdown_and_json_with_versions_and_machine(tmp_pat
     text = (tmp_path / "x.md").read_text()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
     assert ["ours / peer", "0.5", "", "not measured", "peer gave no time"] in rows
-    assert ["1e4 x 2", "ours", "0.5", "0.25 - 1", "2", "gap 1e-12", "3 runs"] in rows
-    assert ["1e4 x 2", "peer", "", "", "", "", "not installed (peer)"] in rows
+    assert ["1e4 x 2", "ours", "0.5", "0.25 - 1", "0.4", "2", "gap 1e-12", "3 runs"] in rows
+    assert ["1e4 x 2", "peer", "", "", "", "", "", "not installed (peer)"] in rows
 
 
 def test_missing_peer_is_a_row_and_its_target_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
