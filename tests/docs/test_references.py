@@ -211,5 +211,11 @@ def test_formula_that_a_browser_would_show_wrongly_is_refused(tex: ModuleType, f
         tex.render(formula)
 
 
+def test_bars_of_absolute_values_open_and_close(tex: ModuleType) -> None:
+    for formula in (r"\max_x \lvert x\rvert_p", r"\max_x |x|_p", r"\max_x \lVert x\rVert_p", r"\max_x \|x\|_p"):
+        assert re.findall(r'form="(\w+)"', tex.render(formula)) == ["prefix", "postfix"]
+    assert "form=" not in tex.render(r"P(a|b)")
+
+
 def test_mathml_keeps_the_tex_as_its_alternative_text(tex: ModuleType) -> None:
     assert 'alttext="a &lt; \\lVert x\\rVert"' in tex.render("a < \\lVert x\\rVert")
