@@ -10,11 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from proofs_check.calibration import calibrate as calibrate
     from proofs_check.catalogue import Catalogue as Catalogue
     from proofs_check.catalogue import load_catalogue as load_catalogue
     from proofs_check.counterexamples import replay as replay
     from proofs_check.engine import check as check
     from proofs_check.engine import run as run
+    from proofs_check.estimators import check_estimator_bound as check_estimator_bound
     from proofs_check.model import BlockRecord as BlockRecord
     from proofs_check.model import Bound as Bound
     from proofs_check.model import Budget as Budget
@@ -43,11 +45,15 @@ if TYPE_CHECKING:
     from proofs_check.model import Subject as Subject
     from proofs_check.model import Verdict as Verdict
     from proofs_check.records import load_records as load_records
+    from proofs_check.search import search_worst as search_worst
 
 _HOMES = {
+    "proofs_check.calibration": ("calibrate",),
     "proofs_check.catalogue": ("Catalogue", "load_catalogue"),
+    "proofs_check.estimators": ("check_estimator_bound",),
     "proofs_check.engine": ("check", "run"),
     "proofs_check.records": ("load_records",),
+    "proofs_check.search": ("search_worst",),
     "proofs_check.counterexamples": ("replay",),
     "proofs_check.model": (
         "BlockRecord",
@@ -72,6 +78,7 @@ _HOMES = {
         "Part",
         "Rule",
         "RunResult",
+        "SearchSpace",
         "SearchSpace",
         "Slack",
         "Source",
