@@ -12,11 +12,14 @@ True
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proofs_check.evidence import RunResult
 from proofs_check.report.html import render
 from proofs_check.report.junit import junit_xml, write_junit
+
+if TYPE_CHECKING:
+    from proofs_check.calibration import Calibration
 
 __all__ = ["junit_xml", "render", "schema", "write", "write_junit"]
 
@@ -28,6 +31,7 @@ def write(
     *,
     title: str = "Proof check",
     sections: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (),
+    calibration: "Calibration | None" = None,
 ) -> Path:
     """Write the report of a run as one HTML file that appears whole or not at all.
 
@@ -43,7 +47,9 @@ def write(
     title : str, default="Proof check"
         Title of the browser tab.
     sections : sequence of (str, sequence of (str, str)), default=()
-        Further facts for the end of the page, for example the calibration of the harness.
+        Further facts for the end of the page: a heading and name-value pairs each.
+    calibration : Calibration, optional
+        Result of :func:`proofs_check.calibration.calibrate`, shown as "The judge on trial".
 
     Returns
     -------
@@ -56,7 +62,7 @@ def write(
         A figure is not a well-formed SVG document.
     """
     path = Path(path)
-    text = render(result, figures, title=title, sections=sections)
+    text = render(result, figures, title=title, sections=sections, calibration=calibration)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(path.suffix + ".tmp")
     temporary.write_text(text, encoding="utf-8")

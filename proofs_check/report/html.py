@@ -7,20 +7,23 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proofs_check.calibration import calibrate
 from proofs_check.evidence import RunResult, Status
-from proofs_check.lints import lint_all
+from proofs_check.lints import Lint, lint_all
 from proofs_check.report import words
-from proofs_check.report.svg import inline_svg, log_position, ticks_log
+from proofs_check.report.reliability import reliability
+from proofs_check.report.svg import inline_svg, log_position, power_plot, ticks_log
 from proofs_check.report.view import ClaimView, claim_views, number, place, short_slack, slack_axis
 from proofs_check.rules import TIER_ODDS
 
+if TYPE_CHECKING:
+    from proofs_check.calibration import Calibration
+
 __all__ = ["render"]
 
-# Budgets of one part; beyond 20,032 trials the exact law costs more than it tells.
-_TRIALS = {"quick": 1536, "full": 20_032, "nightly": 20_032}
+# Budgets of one part; beyond 4,992 trials the exact law costs more than it tells.
+_TRIALS = {"quick": 1536, "full": 4992, "nightly": 4992}
 _TEMPLATES = Path(__file__).parent / "templates"
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="none" '
@@ -54,6 +57,7 @@ def render(
     *,
     title: str = "Proof check",
     sections: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (),
+    calibration: "Calibration | None" = None,
 ) -> str:
     """Render the report.
 
@@ -67,6 +71,8 @@ def render(
         Title of the browser tab.
     sections : sequence of (str, sequence of (str, str))
         Further facts under "This run": a heading and name-value pairs each.
+    calibration : Calibration, optional
+        Result of :func:`proofs_check.calibration.calibrate`, shown as "The judge on trial".
 
     Returns
     -------
@@ -100,10 +106,11 @@ def render(
         "any_recalled": any(c.recalled for c in claims),
         "unavailable": [c for c in claims if c.status == "UNAVAILABLE"],
         "notes": result.notes,
-        "lints": lint_all(result.verdicts, result.summaries),
+        "lints": _lints(result),
         "sections": sections,
         "provenance": _provenance(result),
-        **_calibration(result),
+        **_reliability(result),
+        **_calibration(calibration),
         "figures": _figures(figures),
         **_head(result, claims),
         **_slack_chart(claims),
@@ -201,11 +208,39 @@ def _mutants(claims: Sequence[ClaimView]) -> dict[str, Any]:
     }
 
 
-def _calibration(result: RunResult) -> dict[str, Any]:
+def _lints(result: RunResult) -> list[tuple[str, str, list[Lint]]]:
+    """Group warnings by their code."""
+    found = lint_all(result.verdicts, result.summaries)
+    return [(code, text, [f for f in found if f.code == code]) for code, text in words.LINTS.items() if any(f.code == code for f in found)]
+
+
+def _reliability(result: RunResult) -> dict[str, Any]:
     """Error rates and power of the counting rule at the levels of this run."""
     levels = sorted({float(level) for summary in result.summaries.values() for level in summary.get("levels", ())}, reverse=True)
-    trials = _TRIALS.get(result.tier, _TRIALS["quick"])
-    return {"calibration": calibrate(levels[:8], odds=TIER_ODDS[result.tier], horizon=trials), "calibration_trials": trials}
+    trials = _TRIALS[result.tier]
+    return {"reliability": reliability(levels[:8], odds=TIER_ODDS[result.tier], trials=trials), "reliability_trials": trials}
+
+
+def _calibration(found: "Calibration | None") -> dict[str, Any]:
+    if found is None:
+        return {"calibration": None}
+    lines = [
+        f"Betting on {s.name}: a share of {number(s.error, 2)} of {s.paths:,} true statements refuted at a nominal {s.nominal:g}."
+        for s in found.betting
+    ]
+    lines += [
+        f"The engine at p = {e.p:g}: {e.refuted} of {e.runs} runs refuted ({number(e.exact_refuted)} expected by the exact law), "
+        f"{e.verified} verified ({number(e.exact_verified)})."
+        for e in found.engine
+    ]
+    power = [
+        (
+            power_plot(c.p, c.refuted, c.verified, c.inconclusive, c.delta),
+            f"δ = {c.delta:g}. Blue: VERIFIED, orange: REFUTED, dotted: INCONCLUSIVE.",
+        )
+        for c in found.power
+    ]
+    return {"calibration": found, "calibration_lines": lines, "power": power}
 
 
 def _figures(figures: Sequence[Mapping[str, Any]]) -> list[Group]:

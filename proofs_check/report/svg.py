@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Plot", "evidence_plot", "inline_svg", "log_position", "loglog_plot", "ticks_log"]
+__all__ = ["Plot", "evidence_plot", "inline_svg", "log_position", "loglog_plot", "power_plot", "ticks_log"]
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _DROPPED = frozenset({"script", "foreignObject", "metadata", "iframe", "a", "animate", "set", "handler"})
@@ -149,6 +149,38 @@ def loglog_plot(sizes: Sequence[float], errors: Sequence[float], exponent: float
         x_label="size",
         y_label="error",
         alt=f"Median error at {len(sizes)} sizes on logarithmic axes",
+    )
+
+
+def power_plot(p: Sequence[float], refuted: Sequence[float], verified: Sequence[float], undecided: Sequence[float], level: float) -> Plot:
+    """Draw how often each verdict falls, against the true failure probability on a logarithmic axis.
+
+    Parameters
+    ----------
+    p : sequence of float
+        Increasing failure probabilities.
+    refuted, verified, undecided : sequence of float
+        Probabilities of the verdicts; they sum to one.
+    level : float
+        Probability that the claim states, drawn as a vertical line.
+
+    Returns
+    -------
+    Plot
+    """
+
+    def x(value: float) -> float:
+        return log_position(value, p[0], p[-1])
+
+    curves = (("c-accept", verified), ("c-idle", undecided), ("c-refute", refuted))
+    lines = [_polyline([(x(a), 100.0 - 100.0 * b) for a, b in zip(p, curve, strict=True)], css) for css, curve in curves]
+    return Plot(
+        svg=_frame(f'<line class="c-limit c-zero" x1="{x(level):.4g}" x2="{x(level):.4g}" y1="0" y2="100"/>' + "".join(lines)),
+        x_ticks=tuple((x(t), f"{t:g}") for t in ticks_log(p[0], p[-1]) if 5 < x(t) < 95),
+        y_ticks=((0.0, "1"), (50.0, "0.5"), (100.0, "0")),
+        x_label="true failure probability",
+        y_label="probability of the verdict",
+        alt=f"Probability of each verdict against the true failure probability, for a claim of {level:g}",
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from proofs_check.evidence import Status
 
-__all__ = ["MEANING", "MUTANT_WORDS", "ORDER", "SYSTEMS", "WHERE", "not_mean", "rule", "source", "system_name"]
+__all__ = ["LINTS", "MEANING", "MUTANT_WORDS", "ORDER", "SYSTEMS", "WHERE", "not_mean", "rule", "source", "system_name"]
 
 #: Order in which verdicts are shown: what needs a reader first is counted last in a run without trouble.
 ORDER: tuple[Status, ...] = ("VERIFIED", "SURVIVED", "INCONCLUSIVE", "REFUTED", "ERROR", "UNAVAILABLE")
@@ -36,6 +36,12 @@ SYSTEMS: Mapping[str, str] = {
     "latent_label_shift": "latent label shift",
     "active_multitask": "active multi-task learning",
     "supervised_dictionary": "supervised dictionary learning",
+}
+
+
+LINTS: Mapping[str, str] = {
+    "PC-LOOSE": "The bound is looser than 4/3 in its worst case and has no sharp companion: a formula too small by that much would pass.",
+    "PC-TOOTHLESS": "Mistakes were planted, and none was noticed by this claim: sharpen it or drop it.",
 }
 
 

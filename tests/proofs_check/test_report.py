@@ -222,6 +222,30 @@ def test_calibration_and_other_sections_can_be_added():
     assert "4.7e-7" in text
 
 
+def test_the_judge_s_own_trial_is_shown_when_it_was_held():
+    from proofs_check.broken_checkers import BrokenChecker
+    from proofs_check.calibration import BettingStream, Calibration, EngineAgreement, PowerCurve
+
+    held = Calibration(
+        "quick",
+        (),
+        (PowerCurve(0.1, 1536, (0.05, 0.1, 0.2), (0.0, 0.0, 1.0), (1.0, 0.9, 0.0), (0.0, 0.1, 0.0)),),
+        (
+            BrokenChecker("peeks", "reads too often", 0.01, 0.109, 0.005, "exact"),
+            BrokenChecker("fine", "none", 0.01, 0.005, 0.005, "exact"),
+        ),
+        (BettingStream("coins", 0.05, 0.03, 400, 16),),
+        (EngineAgreement(0.1, 60, 1, 50, 0.02, 0.8),),
+        ("something is off",),
+        1.0,
+    )
+    page = Page(report.render(a_run(Verdict("LP-01", "VERIFIED")), calibration=held))
+    assert "Not as it should be: something is off" in page.words
+    assert "peeks reads too often 0.010 0.109 0.0050 yes exact" in page.words
+    assert "fine none 0.010 0.00500 0.0050 no exact" in page.words
+    assert "1 of 60 runs refuted (0.0200 expected by the exact law)" in page.words
+
+
 def test_the_file_is_written_whole(tmp_path):
     path = report.write(a_run(Verdict("LP-01", "VERIFIED")), path=tmp_path / "deep" / "index.html")
     assert path.read_text().endswith("</html>\n") or path.read_text().rstrip().endswith("</html>")
