@@ -42,7 +42,9 @@ def quick_make(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, BaseException]
         files = tuple(folder / f"{entry.name}.{kind}" for kind in ("npz", "json", "svg"))
         for path in files:
             path.touch()
-        return figures.FigureResult({"name": entry.name}, "<svg/>", files, 0.0)
+        record = dict.fromkeys(("topic", "title", "alt", "question", "answer", "data", "sizes", "sources"), "-")
+        svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
+        return figures.FigureResult(record | {"system": entry.system, "name": entry.name}, svg, files, 0.0)
 
     monkeypatch.setattr(figures, "make", make)
     return failures.__setitem__
