@@ -105,6 +105,13 @@ def _nearly_collinear(n: int, d: int, rng: Generator) -> tuple[FloatArray, Float
     return _regression(A, rng.standard_normal(n))
 
 
+def _offset(n: int, d: int, rng: Generator) -> tuple[FloatArray, FloatArray]:
+    # an intercept beside a column far from zero, such as a date or a coordinate
+    A = np.column_stack([np.ones(n), rng.standard_normal((n, d - 1))])
+    A[:, -1] += 1e8
+    return A, A[:, : d - 1].sum(axis=1) + rng.standard_normal(n)
+
+
 def _rank_deficient(n: int, d: int, rng: Generator) -> tuple[FloatArray, FloatArray]:
     A = rng.standard_normal((n, d))
     A[:, -1] = A[:, 0]
@@ -139,6 +146,7 @@ QUANTILE_DESIGNS: dict[str, Callable[[int, int, Generator], tuple[FloatArray, Fl
     "badly_scaled": _badly_scaled,
     "bimodal": _bimodal,
     "nearly_collinear": _nearly_collinear,
+    "offset": _offset,
     "rank_deficient": _rank_deficient,
     "outlying_rows": _outlying_rows,
     "skewed": _skewed,
@@ -149,7 +157,7 @@ QUANTILE_DESIGNS: dict[str, Callable[[int, int, Generator], tuple[FloatArray, Fl
 def quantile_designs(
     n: int = 400, d: int = 4, quantile: float = 0.5, *, names: Iterable[str] | None = None, random_state: RandomStateLike = 0
 ) -> dict[str, QuantileInstance]:
-    """Quantile regressions that break careless solvers: ties, exact fits, heavy tails, scales, empty bands, lost rank.
+    """Quantile regressions that break careless solvers: ties, exact fits, heavy tails, scales, offsets, empty bands, lost rank.
 
     Parameters
     ----------

@@ -259,7 +259,7 @@ _SWEEP = (1.0, 1e2, 1e4, 1e6, 1e7, 1e9, 1e11, 1e12)
             "impl",
             {"leverage_scores": _always_gram},
             why="the Gram route is used as long as Cholesky does not fail",
-            part="geometric(kappa=1e?09)",
+            part="geometric(kappa=1e?07)",
         ),
         Mutant(
             "shift_only",
