@@ -42,11 +42,15 @@ class SlackSums:
         median = _hist_quantile(self.hist, 0.5) if sum(self.hist) else 0.5 * (self.least + self.most)
         return Slack(self.most, min(max(median, self.least), self.most), self.least)
 
-    def mean(self) -> Slack | None:
-        """Slack of an expectation claim: mean over bound."""
-        if not self.ratios:
+    def mean(self, *, exact: bool) -> Slack | None:
+        """Slack of an expectation claim: mean over bound; of an exact mean, its distance from one in standard errors."""
+        if len(self.ratios) < 2:
             return None
         value = math.fsum(self.ratios) / len(self.ratios)
+        if exact:
+            error = float(np.std(self.ratios, ddof=1)) / math.sqrt(len(self.ratios))
+            # Nothing varies: a mean that agrees to rounding is exact, any other is infinitely many errors away.
+            value = abs(value - 1.0) / error if error > 0.0 else (0.0 if math.isclose(value, 1.0, rel_tol=1e-12) else math.inf)
         return Slack(value, value, value)
 
     def deviation(self, p: float) -> Slack | None:

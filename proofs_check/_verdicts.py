@@ -212,9 +212,10 @@ def _slack_of(claim: Claim, part: PartState) -> Slack | None:
         return part.slack.extremes()
     if claim.kind in REPEATED:
         return None
+    exact = claim.bound is not None and claim.bound.sense == "=="
     if claim.kind == "expectation":
-        return part.slack.mean()
-    if claim.bound is not None and claim.bound.sense == "==":
+        return part.slack.mean(exact=exact)
+    if exact:
         return part.slack.deviation(part.p0)
     return part.slack.quantile(1.0 - part.p0)
 

@@ -39,7 +39,8 @@ def bound_slack(verdict: Verdict, summary: Mapping[str, Any]) -> Slack | None:
     Slack or None
         Worst: the largest over the parts; best: the smallest; median: the middle one.
     """
-    if summary.get("kind") not in _BOUND_KINDS or summary.get("sense") == "==":
+    kind = summary.get("kind")
+    if kind not in _BOUND_KINDS or (kind in ("tail", "expectation") and summary.get("sense") == "=="):
         return None
     found = [part.slack for part in verdict.parts if part.slack is not None]
     if not found:

@@ -123,7 +123,7 @@ def _head(result: RunResult, claims: Sequence[ClaimView]) -> dict[str, Any]:
     counts = result.counts
     known = dict(result.provenance)
     when = str(known.get("started", "")).replace("T", " ").replace("Z", " UTC")
-    bounds = [c for c in claims if c.slack is not None and 0.0 < c.slack.worst <= 1.0]  # a violated bound is not "tight"
+    bounds = [c for c in claims if c.slack is not None and 0.0 < c.slack.worst < math.inf and c.status != "REFUTED"]
     tightest = max(bounds, key=lambda c: c.slack.worst if c.slack else 0.0, default=None)
     loosest = min(bounds, key=lambda c: c.slack.worst if c.slack else 0.0, default=None)
     budget_R = math.fsum(float(s.get("alpha_R", 1e-6)) for s in result.summaries.values())

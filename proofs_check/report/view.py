@@ -14,6 +14,7 @@ from proofs_check.report.svg import Plot, evidence_plot, log_position, loglog_pl
 
 __all__ = ["ClaimView", "MutantView", "PartView", "claim_views", "number", "short_slack"]
 
+_COUNTED = frozenset({"tail", "lower", "soundness", "completeness"})
 _SEQUENTIAL = frozenset({"tail", "expectation", "lower", "order", "rate", "soundness", "completeness"})
 # Verdicts whose parts a reader will want to see at once.
 _TROUBLE = frozenset({"REFUTED", "ERROR", "INCONCLUSIVE"})
@@ -70,6 +71,8 @@ class ClaimView:
     worst: str
     loose_by: str
     sequential: bool
+    counted: bool
+    slack_head: str
     n: int
     ln_R: float | None
     ln_A: float | None
@@ -204,8 +207,10 @@ def _claim(
         reason=verdict.reason,
         slack=slack,
         worst=short_slack(slack.worst) if slack else "–",
-        loose_by=_loose_by(slack),
+        loose_by=_loose_by(slack, verdict.status),
         sequential=kind in _SEQUENTIAL,
+        counted=kind in _COUNTED,
+        slack_head=_slack_head(kind, summary),
         n=verdict.n or sum(part.n for part in verdict.parts),
         ln_R=ln_R,
         ln_A=min((e.ln_A for e in verdict.parts if e.ln_A is not None), default=None) if kind in _SEQUENTIAL else None,
@@ -250,10 +255,19 @@ def _sentence(text: str) -> str:
     return text if not text or text[-1] in ".!?" else text + "."
 
 
-def _loose_by(slack: Slack | None) -> str:
+def _slack_head(kind: str, summary: Mapping[str, Any]) -> str:
+    if kind == "identity":
+        return "Residual / budget"
+    return "Standard errors" if kind in ("tail", "expectation") and summary.get("sense") == "==" else "Slack"
+
+
+def _loose_by(slack: Slack | None, status: str) -> str:
+    # Beyond one by rounding only, a bound that was not refuted is tight, not violated.
     if slack is None or slack.worst <= 0:
         return "–"
-    return "violated" if slack.worst > 1 else f"{1 / slack.worst:.2f} ×" if slack.worst > 0.01 else f"{1 / slack.worst:.0f} ×"
+    if slack.worst > 1 and status == "REFUTED":
+        return "violated"
+    return f"{1 / slack.worst:.2f} ×" if slack.worst > 0.01 else f"{1 / slack.worst:.0f} ×"
 
 
 def _mutant(mutant: MutantResult) -> MutantView:
@@ -272,11 +286,10 @@ def _mutant(mutant: MutantResult) -> MutantView:
 
 
 def _part(part: Evidence, kind: str) -> PartView:
-    counted = kind in ("tail", "lower", "soundness", "completeness")
     unresolved = "" if part.k_hi == part.k_lo else f"–{part.k_hi:,}"
     failures = f"{part.k_lo:,}{unresolved}" if part.n else "–"
     track = None
-    if counted and part.interval is not None and part.part.level is not None:
+    if kind in _COUNTED and part.interval is not None and part.part.level is not None:
         # Square roots spread the small probabilities that matter without hiding zero.
         low, high, level = (round(100.0 * math.sqrt(p), 2) for p in (*part.interval, part.part.level))
         track = (low, high, level)
@@ -307,12 +320,17 @@ def _facts(result: RunResult, verdict: Verdict, summary: Mapping[str, Any], slac
         values = ", ".join(f"{name} {short_slack(value)}" for name, value in named)
         facts.append(("slack", values + (", worst case found by search" if slack.searched else "")))
     if summary.get("families"):
-        facts.append(("families", ", ".join(f"{f['name']} ({f['role']})" for f in summary["families"])))
+        facts.append(("families", ", ".join(_family(f) for f in summary["families"])))
     facts.append(("source", words.source(summary.get("source", {}))))
     facts.append(("seconds", f"{verdict.seconds:.2f}"))
     if verdict.tier != summary.get("decided_in", verdict.tier):
         facts.append(("decided in", f"the {summary['decided_in']} tier"))
     return tuple(facts)
+
+
+def _family(family: Mapping[str, Any]) -> str:
+    name, role = str(family["name"]), str(family["role"])
+    return name if name == role else f"{name} ({role})"
 
 
 def _plot(verdict: Verdict, summary: Mapping[str, Any]) -> tuple[Plot | None, str]:

@@ -595,5 +595,14 @@ def test_the_slack_of_a_mean_is_the_mean_ratio():
     assert slack_of(expectation(envelope=(0.0, 1.0)), [0.5, 0.7]).slack.worst == pytest.approx(0.6)
 
 
+def test_the_slack_of_an_exact_mean_is_counted_in_standard_errors():
+    claim = expectation(envelope=(0.0, 1.0), sense="==")
+    ratios = np.random.default_rng(0).random(256) * 2
+    expected = abs(ratios.mean() - 1) / (ratios.std(ddof=1) / 16)
+    assert slack_of(claim, ratios).slack.worst == pytest.approx(expected)
+    assert slack_of(claim, [1.0] * 4).slack.worst == 0.0
+    assert slack_of(claim, [0.5] * 4).slack.worst == math.inf
+
+
 def test_the_error_budget_is_the_sum_over_claims():
     assert rules.error_budget([tail(), tail(alpha_R=1e-3), inequality()]) == pytest.approx(1e-3 + 2e-6)
