@@ -138,7 +138,8 @@ def certified_quantile(
     [A b] are merged when n is at most 100,000 or weights are given.
 
     The proof: with the dual y in its box and e = A^T y, the objective is at least
-    ``(b - A x) . y - 2 tau^(1/2) |R^-T e| P(x) / min(t, 1 - t)``, tau the largest leverage score; the last term is rounding. The rank of A is decided at rounding level.
+    ``(b - A x) . y - 2 tau^(1/2) |R^-T e| P(x) / min(t, 1 - t)``, tau the largest leverage score; the last term is rounding. The rank
+    of A is decided at rounding level.
 
     References
     ----------

@@ -129,8 +129,9 @@ def test_table_of_zeros_has_the_signs_as_dual():
 def test_remembers_its_best_iterate():
     rng = np.random.default_rng(8)
     A, b = rng.standard_normal((500, 4)), rng.standard_cauchy(500)
-    merits = [quantile_interior_point(A, b, tol=1e-15, max_iter=k).merit for k in (1, 3, 6, 12, 50)]
-    assert all(later <= earlier for earlier, later in itertools.pairwise(merits))
+    for rhs in (None, [400.0, 0.0, 0.0, 0.0]):  # with the second the iterates get worse: its equations cannot be met
+        merits = [quantile_interior_point(A, b, rhs=rhs, tol=1e-15, max_iter=k).merit for k in range(1, 16)]
+        assert all(later <= earlier for earlier, later in itertools.pairwise(merits))
 
 
 @pytest.mark.parametrize(
