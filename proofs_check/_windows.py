@@ -20,11 +20,12 @@ __all__ = ["guards", "sign_evidence", "sizes_of", "slopes"]
 
 # A slope must be within this of the claimed exponent to be accepted; refutation starts at a third of it (both one-sided).
 _SLOPE_MARGIN = 0.15
-_MIN_SIZES, _MIN_SPAN, _MIN_REPETITIONS = 6, 32.0, 5
+_MIN_SIZES, _MIN_SPAN = 6, 32.0
 _CURVATURE = 0.05
 _STABILITY = 0.05
-# Two-sided 95 %: a curvature beyond the limit passes with probability at most 2.5 %.
-_GUARD_LEVEL = 0.975
+# Guards are read at these numbers of repetitions only, at levels that sum to 5 %: a guard that may be read until it passes guards nothing.
+_GUARD_LOOKS = (13, 24, 32, 48, 64, 96, 128, 192, 256)
+_GUARD_ERROR = 0.05
 # Below this many float budgets an error is rounding, and its slope says nothing.
 _FLOOR_BUDGETS = 100.0
 
@@ -80,9 +81,9 @@ def guards(claim: Claim, tier: Tier, part: Part, values: Sequence[float]) -> Map
     Returns
     -------
     mapping
-        ``sizes``, ``slope`` (median), ``slope_interval`` (99 % t interval of the mean, for display), ``curvature`` (95 % t interval of the
-        quadratic coefficient), ``stability`` (change of the mean slope without the smallest size), ``medians`` (error at each size) and
-        ``failed`` (empty when all passed).
+        ``sizes``, ``slope`` (median), ``slope_interval`` (99 % t interval of the mean, for display), ``curvature`` (t interval of the
+        quadratic coefficient; all readings together err with probability 5 %), ``stability`` (change of the mean slope without the
+        smallest size), ``medians`` (error at each size) and ``failed`` (empty when all passed).
     """
     sizes = sizes_of(claim, tier, part)
     found: dict[str, Any] = {"sizes": tuple(sizes.tolist()), "failed": ""}
@@ -93,11 +94,14 @@ def guards(claim: Claim, tier: Tier, part: Part, values: Sequence[float]) -> Map
         return found
     logs = _log_errors(values, sizes)
     logs = logs[np.all(np.isfinite(logs), axis=1)]
-    if len(logs) < _MIN_REPETITIONS:
-        found["failed"] = f"{len(logs)} usable repetitions give the guards no power"
+    readings = [count for count in _GUARD_LOOKS if count <= len(logs)]
+    if not readings:
+        found["failed"] = f"{len(logs)} usable repetitions give the guards no power; the first reading comes after {_GUARD_LOOKS[0]}"
         return found
+    logs = logs[: readings[-1]]
+    level = 1.0 - 0.5 * _GUARD_ERROR * 6.0 / (math.pi * len(readings)) ** 2
     slope = logs @ _slope_weights(sizes)
-    curvature = _t_interval(logs @ _curvature_weights(sizes), _GUARD_LEVEL)
+    curvature = _t_interval(logs @ _curvature_weights(sizes), level)
     stability = float(np.mean(logs[:, 1:] @ _slope_weights(sizes[1:])) - np.mean(slope))
     found |= {
         "slope": float(np.median(slope)),

@@ -537,6 +537,23 @@ def test_a_transient_that_bends_the_window_is_caught_by_the_curvature_guard():
     assert evidence[0].guards["slope"] < -0.5
 
 
+def test_a_guard_that_may_be_read_again_and_again_still_errs_rarely():
+    """A curvature just beyond the limit must not pass at any reading up to 60 repetitions, save in 5 % of runs."""
+    from proofs_check import _windows
+
+    rng = np.random.default_rng(12)
+    claim = rate()
+    part = claim.parts()[0]
+    x = np.log(SIZES) - np.mean(np.log(SIZES))
+    passed = 0
+    for _ in range(200):
+        logs = -0.5 * x + 0.0501 * x**2 + 0.15 * rng.standard_normal((60, 8))
+        values = np.exp(logs).ravel().tolist()
+        bent = [_windows.guards(claim, "quick", part, values[: 8 * n])["failed"] for n in (13, 20, 24, 32, 48, 60)]
+        passed += any("curvature" not in failed for failed in bent)
+    assert passed / 200 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
+
+
 def test_slope_weights_are_those_of_least_squares():
     from proofs_check import _windows
 
