@@ -62,7 +62,8 @@ def _scaled_on_one_side(scores: Scores) -> Scores:
     def wrong(A: Any) -> FloatArray:
         dense = sp.csr_array(A).toarray()
         G = dense.T @ dense
-        return np.asarray((dense * np.linalg.solve(G / np.sqrt(np.diag(G))[:, None], dense.T).T).sum(axis=1))
+        length = np.sqrt(np.diag(G))
+        return np.asarray((dense * np.linalg.lstsq(G / np.where(length > 0.0, length, 1.0)[:, None], dense.T)[0].T).sum(axis=1))
 
     return wrong
 

@@ -276,7 +276,12 @@ def growth_of_the_determinant(inst: Instance, rng: np.random.Generator, impl: An
     t, value = _reweighted_leverages(A, p, v)
     for _ in range(_STEPS):
         promise = (1.0 - 2.0 / p) * float(np.sum(t * np.log(t / v)))
-        v = impl.step(A, p, v)
+        with np.errstate(all="ignore"):  # a step that diverges is a finding, not a warning
+            v = impl.step(A, p, v)
+        if not (v.min() > 1e-290 and v.max() < 1e290):
+            grown.append(-np.inf)
+            promised.append(promise)
+            break
         t, after = _reweighted_leverages(A, p, v)
         grown.append(after - value)
         promised.append(promise)

@@ -24,7 +24,7 @@ def _seed(rng: np.random.Generator) -> int:
 
 # --- what uniform sampling misses -------------------------------------------------------------------------------------------------------
 
-_DRAWS = (("bernoulli", 36, 2), ("bernoulli", 30, 1), ("bernoulli", 48, 3), ("with_replacement", 30, 1), ("with_replacement", 60, 2))
+_DRAWS = (("bernoulli", 36, 2), ("bernoulli", 30, 1), ("bernoulli", 48, 3), ("with_replacement", 30, 1), ("with_replacement", 48, 2))
 _N, _D = 60, 2  # rows and columns of the flat part; its rank is kept by any sample that matters here
 
 
@@ -162,7 +162,8 @@ def counted_misses(inst: Instance, rng: np.random.Generator, impl: Any) -> float
 def _terms(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
     n = point["n"]
     A, x = rng.standard_t(1.5, (n, 3)), rng.standard_normal(3)
-    return Instance(dict(point), {"products": A @ x, "scores": rng.exponential(size=n)})
+    scores = np.exp(4.0 * rng.standard_normal(n)) if point.get("uneven") else rng.exponential(size=n)
+    return Instance(dict(point), {"products": A @ x, "scores": scores})
 
 
 def _row_weights(sampler: Sampler, q: FloatArray, draw: str) -> dict[tuple[int, int], float]:
@@ -219,6 +220,8 @@ def _weights_without_size(sampler: Sampler) -> Sampler:
     families=[
         Family("bernoulli", _terms, grid=tuple({"draw": "bernoulli", "n": 10, "m": 4, "p": p} for p in (1.0, 1.5, 4.0))),
         Family("fixed", _terms, grid=tuple({"draw": "fixed", "n": 4, "m": 3, "p": p} for p in (1.0, 4.0))),
+        # some rows are certain, the others hang on the floor of their probability
+        Family("uneven", _terms, grid=({"draw": "bernoulli", "n": 10, "m": 4, "p": 1.5, "uneven": True},), role="adversarial"),
     ],
     trials={"quick": 2},
     mutants=[

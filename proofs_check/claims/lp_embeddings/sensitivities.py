@@ -9,7 +9,7 @@ import numpy.typing as npt
 from algos.lp_embeddings import instances
 from algos.lp_embeddings.sensitivities import sensitivity_bracket
 from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, Source
-from proofs_check.claims.lp_embeddings._problems import random_table
+from proofs_check.claims.lp_embeddings._problems import FLIGHTS, random_table
 
 cat = Catalogue("lp_embeddings/sensitivities")
 
@@ -45,6 +45,14 @@ def _exact(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
 def _two_columns(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
     made = instances.two_columns(random_table(rng, point, n=40, d=2))
     return Instance({"p": 1.0}, {"A": made.A, "truth": made.sensitivities, "v": _weights(point["v"], made, rng)})
+
+
+def _flights(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    """Take the flights table, whose sensitivities are not known: shares of the norm that rows have in some directions stand for them."""
+    A, p = point["dataset"].X, point["p"]
+    rows = np.linalg.lstsq(A.T @ A, A[rng.integers(len(A), size=8)].T)[0]
+    powers = np.abs(A @ rows) ** p
+    return Instance({"p": p}, {"A": A, "shares": np.max(powers / powers.sum(axis=0), axis=1), "v": np.exp(rng.standard_normal(len(A)))})
 
 
 def _grid(tables: tuple[str, ...], exponents: tuple[float, ...], weights: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
@@ -92,6 +100,7 @@ def _power_of_total(total: float, p: float, d: int) -> float:
             grid=_grid(("two_basis", "sign_cube", "identity", "mixture"), _EXPONENTS, ("ones", "lewis")),
             role="enumeration",
         ),
+        Family("flights", _flights, grid=({"p": 1.0}, {"p": 3.0}), role="real", dataset=FLIGHTS),
         Family(
             "two_columns",
             _two_columns,
@@ -138,4 +147,6 @@ def _power_of_total(total: float, p: float, d: int) -> float:
 def bracket_of_sensitivities(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
     """Return lower bounds and sensitivities beside sensitivities and upper bounds."""
     lower, upper = impl.sensitivity_bracket(inst.A, inst.p, inst.v)
+    if "shares" in inst.data:
+        return Outcome(np.concatenate([lower, inst.shares]), np.concatenate([upper, upper]))
     return Outcome(np.concatenate([lower, inst.truth]), np.concatenate([inst.truth, upper]))
