@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from proofs_check import pinning, rules
+from proofs_check._objective import vector_key
 from proofs_check.evidence import TIERS, BlockRecord, Evidence, MutantResult, Part, Status, Tier, Verdict
 from proofs_check.measuring import Unit, first_blocks
 from proofs_check.model import DETERMINISTIC, STREAMS, Claim, Mutant
@@ -68,7 +69,7 @@ class Track:
         self.searches = tuple(searches)
         self._to_search = pinning.plan(claim, tier, {part.family for part in self.parts}) if not searches else ()
         if searches:
-            self._use(pinning.armed_by(claim, searches))
+            self._join(searches)
 
     def _use(self, claim: Claim) -> None:
         """Start collecting evidence about a claim (again, once a search has added the instances that it found)."""
@@ -203,9 +204,14 @@ class Track:
         self.searches, self._to_search = tuple(records), ()
         error = next((record.error for record in records if record.error), None)
         if error is None:
-            self._use(pinning.armed_by(self.claim, records))
+            self._join(records)
         else:
             self.fail("ERROR", error)
+
+    def _join(self, searches: Sequence[BlockRecord]) -> None:
+        """Try the claim on what was found as well; other finds are another run, and never share an instance or a record."""
+        self._use(pinning.armed_by(self.claim, searches))
+        self.fingerprint += "." + vector_key([x for record in searches for x in record.values])
 
     def _annotated(self, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
         return tuple(pinning.annotated(part, self.searches) for part in evidence)

@@ -16,3 +16,13 @@ def synthetic():
     import synthetic_claims
 
     return synthetic_claims
+
+
+@pytest.fixture(scope="session")
+def rank_truncation():
+    """The module ``rank_truncation`` beside this file: a claim with a known sharp constant."""
+    if HERE not in sys.path:
+        sys.path.insert(0, HERE)
+    import rank_truncation
+
+    return rank_truncation
