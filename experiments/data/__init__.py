@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 __all__ = ["DataUnavailable", "Dataset", "Provenance", "load", "names"]
 
 
-class DataUnavailable(RuntimeError):
+class DataUnavailable(LookupError):
     """A data set is not on this machine; the message names the extra that brings it."""
 
 

@@ -15,7 +15,7 @@ from experiments.progress import Silent
 
 
 def settings(tmp_path: Path) -> Settings:
-    return Settings("quick", 0, 1, tmp_path, Silent())
+    return Settings("quick", 0, 1, tmp_path / "scratch", Silent())
 
 
 def exact_leverage(A: np.ndarray) -> list[Fraction]:

@@ -135,9 +135,12 @@ def _far_residuals(parameters: Parameters, p: float, repeat: int) -> FloatArray:
     series = [iterate(A, p, theta, equal, parameters.iterations) for theta in (1.0, optimal_relaxation(p=p))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
-        stops = range(1, parameters.iterations + 1)
-        series.append(np.array([lewis_weights(A, p, tol=1e-15, max_iter=stop, return_info=True).residual for stop in stops]))
-    return np.array(series)
+        package = np.full(parameters.iterations, np.nan)
+        for stop in range(parameters.iterations):
+            package[stop] = lewis_weights(A, p, tol=1e-15, max_iter=stop + 1, return_info=True).residual
+            if package[stop] <= ROUNDING:
+                break
+    return np.array([*series, package])
 
 
 def iterate(A: FloatArray, p: float, theta: float, start: FloatArray, iterations: int) -> FloatArray:
@@ -277,6 +280,6 @@ def _draw_residuals(axes: "Axes", arrays: Arrays, place: int) -> None:
 
 # For the smaller and the larger exponent: method, iteration of its curve that the label is tied to, text, offset in points.
 LABELS = (
-    ((0, 18, "classical", (4, 7)), (1, 8, "relaxed", (6, 6)), (2, 8, "lewis_weights", (8, 0))),
-    ((0, 8, "classical: diverges", (14, -3)), (1, 9, "relaxed", (6, 6)), (2, 13, "lewis_weights", (8, 4))),
+    ((0, 18, "classical", (4, 7)), (1, 8, "relaxed", (6, 6)), (2, 6, "lewis_weights", (8, -1))),
+    ((0, 8, "classical: diverges", (14, -3)), (1, 9, "relaxed", (6, 6)), (2, 11, "lewis_weights", (8, 5))),
 )
