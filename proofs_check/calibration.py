@@ -17,7 +17,7 @@ from proofs_check import evalues
 from proofs_check.broken_checkers import BrokenChecker, broken_checkers
 from proofs_check.model import Bound, Budget, Claim, Family, Instance, Mutant, Rule, Source, Subject
 from proofs_check.seeds import ROOT
-from proofs_check.walks import walk
+from proofs_check.walks import as_decided, walk
 
 __all__ = ["BettingStream", "Calibration", "EngineAgreement", "ErrorRates", "PowerCurve", "calibrate"]
 
@@ -85,7 +85,7 @@ class PowerCurve:
 
 
 def _power(delta: float, trials: int = 1536, block: int = 64) -> PowerCurve:
-    table = evalues.boundary(delta, evalues.odds_margin(delta), trials, step=block, alpha_R=_ALPHA_R, alpha_A=_ALPHA_A)
+    table = as_decided(evalues.boundary(delta, evalues.odds_margin(delta), trials, step=block, alpha_R=_ALPHA_R, alpha_A=_ALPHA_A), delta)
     grid = _grid(delta)
     walks = [walk(p, table) for p in grid]
     return PowerCurve(
@@ -134,7 +134,8 @@ def _engine_agreement(p: float, runs: int, root: int, alpha: float = 0.05, delta
 
     claim = _coin(p, delta, alpha, trials, block=64)
     verdicts = [check(claim, root=root + run, mutants="none").status for run in range(runs)]
-    exact = walk(p, evalues.boundary(delta, evalues.odds_margin(delta), trials, step=64, alpha_R=alpha, alpha_A=_ALPHA_A))
+    table = evalues.boundary(delta, evalues.odds_margin(delta), trials, step=64, alpha_R=alpha, alpha_A=_ALPHA_A)
+    exact = walk(p, as_decided(table, delta))
     return EngineAgreement(
         p, runs, verdicts.count("REFUTED"), verdicts.count("VERIFIED"), float(exact.refuted[-1]), float(exact.verified[-1])
     )

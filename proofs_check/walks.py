@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from proofs_check import evalues
 
-__all__ = ["Walk", "walk"]
+__all__ = ["Walk", "as_decided", "walk"]
 
 Float = NDArray[np.float64]
 
@@ -81,3 +81,28 @@ def walk(p: float, boundary: evalues.Boundary, *, refute: bool = True, accept: b
             verified[j] = law[: boundary.k_accept[j] + 1].sum()
             law[: boundary.k_accept[j] + 1] = 0.0
     return Walk(looks, np.cumsum(refuted), np.cumsum(verified), float(law.sum()))
+
+
+def as_decided(boundary: evalues.Boundary, p0: float) -> evalues.Boundary:
+    """Lower the accepting counts to those at which the rules really accept: where R speaks for the claim as well.
+
+    Parameters
+    ----------
+    boundary : Boundary
+        Counts at which A alone reaches its threshold.
+    p0 : float
+        Failure probability that the claim allows.
+
+    Returns
+    -------
+    Boundary
+
+    Examples
+    --------
+    >>> table = evalues.boundary(0.1, 0.2, 640)
+    >>> int(table.k_accept[-1]), int(as_decided(table, 0.1).k_accept[-1])
+    (86, 84)
+    """
+    looks = boundary.looks
+    harmless = evalues.first_count(looks, lambda k: evalues.log_refute(k, looks, p0) > 0.0) - 1
+    return evalues.Boundary(looks, boundary.k_refute, np.minimum(boundary.k_accept, harmless))
