@@ -345,7 +345,7 @@ def _with_spectrum(rng: np.random.Generator, point: Mapping[str, Any]) -> Instan
     return Instance({"ridge": point["ridge"], "singular_values": np.linalg.svd(A, compute_uv=False)}, {"A": A})
 
 
-_SPECTRA = ("geometric", "one_small", "wide", "deficient")
+_ODD = ("one_small", "wide", "deficient")
 
 
 @cat.identity(
@@ -360,7 +360,8 @@ _SPECTRA = ("geometric", "one_small", "wide", "deficient")
     ),
     impl={"leverage_scores": leverage_scores},
     families=[
-        Family("spectra", _with_spectrum, grid=tuple({"shape": shape, "ridge": ridge} for shape in _SPECTRA for ridge in (1e-4, 1e-2, 1.0)))
+        Family("spectra", _with_spectrum, grid=tuple({"shape": "geometric", "ridge": ridge} for ridge in (1e-4, 1e-2, 1.0))),
+        Family("odd", _with_spectrum, grid=tuple({"shape": s, "ridge": r} for s in _ODD for r in (1e-4, 1e-2, 1.0)), role="adversarial"),
     ],
     trials={"quick": 2},
     mutants=[
@@ -405,7 +406,8 @@ def sum_of_ridge_scores(inst: Instance, rng: np.random.Generator, impl: Any) -> 
     ),
     impl={"leverage_scores": leverage_scores},
     families=[
-        Family("spectra", _with_spectrum, grid=tuple({"shape": shape, "ridge": ridge} for shape in _SPECTRA for ridge in (1e-4, 1.0)))
+        Family("spectra", _with_spectrum, grid=tuple({"shape": "geometric", "ridge": ridge} for ridge in (1e-4, 1.0))),
+        Family("odd", _with_spectrum, grid=tuple({"shape": s, "ridge": r} for s in _ODD for r in (1e-4, 1.0)), role="adversarial"),
     ],
     trials={"quick": 2},
     companions=("LP-03a",),

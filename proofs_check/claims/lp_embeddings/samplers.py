@@ -342,7 +342,9 @@ def _membership(sample: RowSample, n: int) -> FloatArray:
     budget=FloatBudget(k=1, why="the same numbers in the same order: nothing is rounded, the smallest budget there is"),
     impl={"sample_rows": sample_rows},
     families=[
-        Family("blocks", _long, grid=tuple({"n": 2500, "block": block, "level": level} for block, level in ((1, 0), (37, 3), (1000, 0))))
+        Family(
+            "blocks", _long, grid=tuple({"n": 2500, "block": b, "level": k} for b, k in ((1, 0), (37, 3), (1000, 0))), role="adversarial"
+        )
     ],
     trials={"quick": 2},
     companions=("LP-24a",),

@@ -1,0 +1,47 @@
+"""Every claim of the package, without a test of its own: it is well defined, survives the quick tier, and notices its mistakes."""
+
+import re
+
+import pytest
+
+from proofs_check import RunResult, Verdict, run
+from proofs_check.claims import catalogue
+from proofs_check.report.mathml import formula
+
+CLAIMS = catalogue().claims
+PREFIXES = {"lp_embeddings": "LP"}
+
+
+@pytest.fixture(scope="module")
+def quick() -> RunResult:
+    return run((), tier="quick", mutants="quick", out=None)
+
+
+def verdict_of(result: RunResult, claim_id: str) -> Verdict:
+    return next(verdict for verdict in result.verdicts if verdict.claim == claim_id)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_statement_is_complete(claim):
+    assert claim.id.startswith(PREFIXES[claim.topic.split("/")[0]])
+    assert claim.plain.endswith(".")
+    assert claim.source.origin != "derived" or "docs/theory/" in claim.source.proof
+    assert claim.kind == "expectation" or any(family.role != "typical" for family in claim.families)
+    assert not claim.tex or "<math" in formula(claim.tex)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_quick_tier_finds_no_violation(claim, quick):
+    verdict = verdict_of(quick, claim.id)
+    assert verdict.status in ("VERIFIED", "SURVIVED"), verdict.reason
+
+
+@pytest.mark.parametrize(("claim_id", "mutant_id"), [(claim.id, mutant.id) for claim in CLAIMS for mutant in claim.mutants if mutant.quick])
+def test_mistake_is_noticed(claim_id, mutant_id, quick):
+    result = next(mutant for mutant in verdict_of(quick, claim_id).mutants if mutant.id == mutant_id)
+    assert result.status in ("killed", "equivalent"), result.reason
+
+
+def test_ids_within_a_box_of_the_theory_page_share_its_number():
+    numbers = {re.sub("[a-z]+$", "", claim.id) for claim in CLAIMS}
+    assert numbers == {f"LP-{n:02d}" for n in (1, 2, 3, 6, 9, 10, 15, 16, 20, 21, 24)}
