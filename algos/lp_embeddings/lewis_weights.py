@@ -162,7 +162,7 @@ def lewis_weights(
     p = checked_exponent(p)
     tol = check_range(tol, name="tol", low=0.0, low_open=True)
     max_iter = check_range(max_iter, name="max_iter", low=1, integer=True)
-    source = RowSource.of(A)
+    source = RowSource.of(A, name="A")
     if accel is None:
         accel = _MEMORY if _in_memory(A) else 0
     accel = check_range(accel, name="accel", low=0, integer=True)
@@ -211,7 +211,7 @@ def lewis_map(A: Any, p: float, v: npt.ArrayLike, *, rtol: float = 1e-9) -> Floa
     array([0.75, 0.25])
     """
     p = checked_exponent(p)
-    source = RowSource.of(A)
+    source = RowSource.of(A, name="A")
     weights = checked_weights(v, source.n_rows, name="v")
     evaluate = LewisMap(source, p, rtol)
     if evaluate.rank == 0:

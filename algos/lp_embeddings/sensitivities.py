@@ -72,7 +72,7 @@ def sensitivity_bracket(A: Any, p: float, v: npt.ArrayLike) -> SensitivityBracke
     (array([0.75, 0.25, 0.  ]), array([0.75, 0.25, 0.  ]))
     """
     p = checked_exponent(p)
-    source = RowSource.of(A)
+    source = RowSource.of(A, name="A")
     weights = checked_weights(v, source.n_rows, name="v")
     log_scale = (0.5 - 1.0 / p) * np.log(np.where(weights > 0.0, weights, 1.0))
     scale = np.exp(log_scale - np.max(log_scale))
