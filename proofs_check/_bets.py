@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from proofs_check import evalues
 from proofs_check.model import Claim, Instance, Tier
 
 __all__ = ["log_wealth", "wealth_evidence"]
+
+Bets = tuple[float, ...]
 
 
 def log_wealth(claim: Claim, tier: Tier, x: Any, b: float, instance: Instance | None = None) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -41,20 +43,25 @@ def log_wealth(claim: Claim, tier: Tier, x: Any, b: float, instance: Instance | 
         If a value lies beyond the envelope by more than rounding.
     """
     lo, hi = claim.rule.envelope if claim.rule.envelope is not None else (-math.inf, math.inf)
-    sense = claim.bound.sense if claim.bound is not None else "<="
+    sense = claim.sense
     values = _clipped(np.atleast_1d(np.asarray(x, dtype=np.float64)), lo, hi, instance)
     step = _mean_margin(claim, b)
-    refute: tuple[float, ...] = ()
-    accept: tuple[float, ...] = ()
+    refute: list[Bets] = []
+    accept: list[Bets] = []
+    impossible = 0
+    # A bound beyond the envelope is false at every value: the mirror image of the end is proved too, and pays 1 + c or more each time.
     if sense in ("<=", "=="):
-        refute += _bets(values, null=b, extreme=lo, void=lo)
-        accept += _bets(values, null=b + step, extreme=hi, void=hi)
+        refute.append(_bets(values, null=b, extreme=min(lo, 2.0 * b - lo), side=1))
+        accept.append(_bets(values, null=b + step, extreme=hi, side=-1))
+        impossible += b + step > hi
     if sense in (">=", "=="):
-        refute += _bets(values, null=b, extreme=hi, void=hi)
-        accept += _bets(values, null=b - step, extreme=lo, void=lo)
-    if sense == "==" and len(accept) < 2 * len(evalues.BETS):
-        accept = ()
-    return refute, accept
+        refute.append(_bets(values, null=b, extreme=max(hi, 2.0 * b - hi), side=-1))
+        accept.append(_bets(values, null=b - step, extreme=lo, side=1))
+        impossible += b - step < lo
+    # A mean beyond the envelope needs no evidence against it: the other side of an equality decides alone.
+    silent = sum(not bets for bets in accept)
+    complete = silent == 0 or silent == impossible < len(accept)
+    return sum(refute, ()), sum(accept, ()) if complete else ()
 
 
 def wealth_evidence(wealth: Sequence[tuple[float, ...]], *, both_needed: bool) -> float:
@@ -80,11 +87,11 @@ def wealth_evidence(wealth: Sequence[tuple[float, ...]], *, both_needed: bool) -
     return evalues.grid_log_e(total)
 
 
-def _bets(values: NDArray[np.float64], *, null: float, extreme: float, void: float) -> tuple[float, ...]:
-    upper = extreme < null
-    if not math.isfinite(extreme) or not math.isfinite(null) or extreme == null or (upper != (void <= null)):
+def _bets(values: NDArray[np.float64], *, null: float, extreme: float, side: Literal[-1, 1]) -> Bets:
+    """Bet against "the mean is at most null" (side 1, nothing lies below ``extreme``) or "at least null" (side -1, nothing above)."""
+    if not math.isfinite(extreme) or not math.isfinite(null) or side * (null - extreme) <= 0:
         return ()
-    filled = np.where(np.isnan(values), void, values)
+    filled = np.where(np.isnan(values), extreme, values)
     return tuple(evalues.betting_log_wealth(filled, null=null, extreme=extreme).tolist())
 
 

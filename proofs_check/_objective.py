@@ -155,7 +155,7 @@ class Objective:
             # Without the ladder: it decides about a violation, not about the way there.
             return max(self._climbed(level, replace(trial, repeat=None)) for trial in trials)
         bound = self._source.bound(trials[0].instance, level)
-        sense = claim.bound.sense if claim.bound is not None else "<="
+        sense = claim.sense
         if claim.kind == "expectation":
             return _ratio(float(np.mean([float(trial.outcome.value) for trial in trials])), bound, sense)
         ordered = sorted(self._single(trial, bound, sense) for trial in trials)
@@ -167,7 +167,7 @@ class Objective:
         bound = self._source.bound(trial.instance, level)
         if bound is None:
             return float(bool(trial.outcome.value))
-        return 1.0 / max(_ratio(trial.outcome.value, bound, self.claim.bound.sense if self.claim.bound else ">="), 1e-300)
+        return 1.0 / max(_ratio(trial.outcome.value, bound, self.claim.sense), 1e-300)
 
     def _single(self, trial: Trial, bound: Any, sense: str) -> float:
         if self.claim.kind == "soundness":

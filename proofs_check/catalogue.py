@@ -289,7 +289,7 @@ class Catalogue:
             if needed not in common:
                 raise ClaimDefinitionError(f"{claim_id}: no {needed!r}; every claim states it")
         options: dict[str, Any] = {"levels": tuple(levels), "budget": budget, "envelope": envelope}
-        rule = Rule(kind, delta_in_algorithm=delta_in_algorithm, **options, **_given(common, "alpha_R", "alpha_A", "margin"))
+        rule = Rule(kind, sense=sense, delta_in_algorithm=delta_in_algorithm, **options, **_given(common, "alpha_R", "alpha_A", "margin"))
         try:
             formula = None if bound is None else _bound(bound, sense, common)
         except ClaimDefinitionError as error:
@@ -410,7 +410,7 @@ def describe(claim: Claim) -> dict[str, Any]:
         "plain": claim.plain,
         "tex": claim.tex,
         "source": {"origin": claim.source.origin, "reference": claim.source.reference, "recalled": claim.source.recalled},
-        "sense": claim.bound.sense if claim.bound else "==",
+        "sense": claim.sense,
         "levels": list(claim.rule.levels),
         "alpha_R": claim.rule.alpha_R,
         "alpha_A": claim.rule.alpha_A,

@@ -91,7 +91,7 @@ def _bounds(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]]) -
 
 def _counted(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]], record: BlockRecord) -> BlockRecord:
     kind = source.claim.kind
-    sense = source.claim.bound.sense if source.claim.bound is not None else "<="
+    sense = source.claim.sense
     lo = hi = accepts = 0
     worst, at = -np.inf, -1
     for (index, trial), bound in zip(trials, _bounds(source, level, trials) if kind != "lower" else [None] * len(trials), strict=True):
@@ -135,7 +135,7 @@ def _worst_ratio(value: Any, bound: Any, sense: Any) -> float:
 def _slack_values(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]]) -> list[float]:
     if source.claim.kind in ("lower", "completeness"):
         return []
-    sense = source.claim.bound.sense if source.claim.bound is not None else "<="
+    sense = source.claim.sense
     if source.claim.kind == "soundness":
         trials = [(index, trial) for index, trial in trials if trial.outcome.accepted]
     found = []
@@ -156,6 +156,8 @@ def _bets(source: Trials, level: Level, trials: Sequence[Trial], void: Sequence[
         rules.log_wealth(claim, unit.tier, x, float(source.bound(t.instance, level)), t.instance)
         for x, t in zip(values, trials, strict=True)
     ]
+    if any(len({len(pair[side]) for pair in each}) > 1 for side in (0, 1)):
+        raise ValueError("bets exist on some of the instances only (their bounds lie at or beyond the envelope); split the family")
     sums = [tuple(np.sum([pair[side] for pair in each], axis=0).tolist()) for side in (0, 1)]
     return replace(record, log_wealth_R=sums[0], log_wealth_A=sums[1])
 
@@ -168,7 +170,7 @@ def _witnesses(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]]
         if bound is None:
             good, closeness = bool(trial.outcome.value), float(bool(trial.outcome.value))
         else:
-            sense = source.claim.bound.sense if source.claim.bound is not None else ">="
+            sense = source.claim.sense
             good = not comparing.exceeds(trial.outcome.value, bound, sense)[1]
             closeness = 1.0 / max(_worst_ratio(trial.outcome.value, bound, sense), 1e-300)
         found += good
@@ -208,9 +210,7 @@ def compare_trial(source: Trials, level: Level, trial: Trial) -> comparing.Compa
         bound = outcome.reference if outcome.reference is not None else outcome.claimed
     if bound is None:
         raise ValueError("nothing to compare with: give the claim a bound, or return Outcome(value, reference=...)")
-    sense = "==" if claim.kind == "identity" else claim.bound.sense if claim.bound is not None else "<="
-    if claim.kind == "inequality" and sense == "==":
-        raise ValueError("an inequality has sense <= or >=; declare an identity instead")
+    sense = claim.sense
     return comparing.compare(outcome, bound, sense, claim.rule.budget, trial.instance, trial.repeat)
 
 
@@ -219,5 +219,5 @@ def is_violation(source: Trials, level: Level, trial: Trial) -> bool:
     if source.claim.kind in ("inequality", "identity"):
         return compare_trial(source, level, trial).verdict == "refuted"
     bound = source.bound(trial.instance, level)
-    sense = source.claim.bound.sense if source.claim.bound is not None else "<="
+    sense = source.claim.sense
     return _failure(trial.outcome, bound, source.claim.kind, "<=" if sense == "==" else sense)[0]

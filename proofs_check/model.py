@@ -26,7 +26,6 @@ A part's state is a function of the prefix of its records, so that a verdict nev
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -51,6 +50,25 @@ from proofs_check.evidence import (
     Where,
     worst,
 )
+from proofs_check.problems import (
+    ClaimDefinitionError,
+    DatasetRef,
+    Family,
+    Instance,
+    InstanceKey,
+    Interval,
+    MissingDataError,
+    Num,
+    Outcome,
+    ReadOnly,
+    Role,
+    SearchSpace,
+    Subject,
+    as_outcome,
+    grid_instance,
+    one_of,
+    require,
+)
 
 # fmt: off
 __all__ = [
@@ -62,10 +80,8 @@ __all__ = [
 ]
 # fmt: on
 
-Num = float | int | Fraction
 Kind = Literal["inequality", "tail", "expectation", "rate", "lower", "order", "identity", "soundness", "completeness", "witness"]
 Sense = Literal["<=", ">=", "=="]
-Role = Literal["typical", "adversarial", "enumeration", "real"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DETERMINISTIC: frozenset[str] = frozenset({"inequality", "identity", "witness"})
@@ -74,46 +90,6 @@ STREAMS = {"search": 0, "confirm": 1, "slack": 2, "shrink": 3, "build": 4}
 
 _ID = re.compile(r"[A-Z]{2,6}-[0-9]{2}[a-z]{0,2}")
 _RESERVED = ("LP", "HS", "MB", "LS", "MT", "DL")
-
-
-class ClaimDefinitionError(ValueError):
-    """A claim, or a piece of one, is defined in a way that could not be trusted."""
-
-
-class MissingDataError(LookupError):
-    """A data set that a claim needs is not installed; the message names the extra that brings it."""
-
-
-def _require(condition: bool, what: str, remedy: str) -> None:
-    if not condition:
-        raise ClaimDefinitionError(f"{what}; {remedy}")
-
-
-def _one_of(value: str, options: tuple[str, ...], name: str) -> None:
-    _require(value in options, f"{name}={value!r} is not one of {', '.join(map(repr, options))}", f"choose one of these for {name}")
-
-
-class ReadOnly(dict[str, Any]):
-    """A dictionary that cannot be changed after it was made (and, unlike ``MappingProxyType``, can be sent to a worker process)."""
-
-    def _refuse(self, *args: object, **kwargs: object) -> Any:
-        raise TypeError("this mapping is read-only; build a new one")
-
-    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse
-
-    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
-        return (ReadOnly, (dict(self),))
-
-
-def _freeze_arrays(values: Mapping[str, Any]) -> ReadOnly:
-    """Copy a mapping and replace its arrays by read-only views, so that no trial can change what the next one sees."""
-    frozen: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, np.ndarray):
-            value = value.view()
-            value.flags.writeable = False
-        frozen[key] = value
-    return ReadOnly(frozen)
 
 
 # ---------------------------------------------------------------------------------------------------------------- the statement
@@ -129,13 +105,13 @@ class Source:
     proof: str = ""
 
     def __post_init__(self) -> None:
-        _one_of(self.origin, ("paper", "derived", "folklore"), "origin")
-        _require(
+        one_of(self.origin, ("paper", "derived", "folklore"), "origin")
+        require(
             self.origin != "derived" or bool(self.proof.strip()),
             "a derived statement has no proof",
             "say in `proof` where it is written down",
         )
-        _require(self.origin != "paper" or bool(self.reference.strip()), "a paper source has no reference", "give `reference`")
+        require(self.origin != "paper" or bool(self.reference.strip()), "a paper source has no reference", "give `reference`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +131,8 @@ class Bound:
     figures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(callable(self.fn), f"bound {self.fn!r} is not a function", "pass a pure function of keyword parameters")
-        _one_of(self.sense, ("<=", ">=", "=="), "sense")
+        require(callable(self.fn), f"bound {self.fn!r} is not a function", "pass a pure function of keyword parameters")
+        one_of(self.sense, ("<=", ">=", "=="), "sense")
         object.__setattr__(self, "frozen", ReadOnly(self.frozen))
 
     def value(self, params: Mapping[str, Any], level: float | None = None) -> Any:
@@ -165,163 +141,8 @@ class Bound:
         if level is not None:
             known["delta"] = level
         missing = [name for name in self.params if name not in known]
-        _require(not missing, f"the bound asks for {missing}, which the instance's params do not hold", "add them to Instance.params")
+        require(not missing, f"the bound asks for {missing}, which the instance's params do not hold", "add them to Instance.params")
         return self.fn(**{name: known[name] for name in self.params})
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceKey:
-    """Which problem: family name and position in its grid."""
-
-    family: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One concrete problem. ``params`` is all that the bound may see; ``data`` is for the algorithm; ``env`` is an interactive environment.
-
-    ``inst.n`` is short for ``inst.params["n"]`` or ``inst.data["n"]``; arrays are read-only views.
-
-    Examples
-    --------
-    >>> inst = Instance({"n": 3}, {"x": np.ones(3)})
-    >>> inst.n, float(inst.x.sum())
-    (3, 3.0)
-    """
-
-    params: Mapping[str, Any]
-    data: Mapping[str, Any] = field(default_factory=ReadOnly)
-    env: Any = None
-    key: InstanceKey | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "params", _freeze_arrays(self.params))
-        object.__setattr__(self, "data", _freeze_arrays(self.data))
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name in ("params", "data"):
-            raise AttributeError(name)
-        if name in self.params:
-            return self.params[name]
-        if name in self.data:
-            return self.data[name]
-        hint = " (the level is shared by all trials; define the claim with delta_in_algorithm=True)" if name == "delta" else ""
-        raise AttributeError(f"the instance has no {name!r}; params: {sorted(self.params)}, data: {sorted(self.data)}{hint}")
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A certified bracket ``[lo, hi]`` of a quantity that cannot be computed; wrong with probability at most ``miss``."""
-
-    lo: Num
-    hi: Num
-    certificate: str
-    miss: float = 0.0
-
-    def __post_init__(self) -> None:
-        _require(bool(self.certificate.strip()), "an interval has no certificate", "say what proves the bracket")
-        _require(self.miss == 0, f"a bracket that misses with probability {self.miss} is not judged yet", "use a bracket that is certain")
-        if not self.lo <= self.hi:
-            raise ValueError(f"inverted or undefined interval [{self.lo}, {self.hi}] from {self.certificate!r}: lo must not exceed hi")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one trial measured. ``reference`` is the other side of an identity where it comes from an independent computation."""
-
-    value: Any
-    reference: Any = None
-    claimed: Interval | None = None
-    accepted: bool | None = None
-    cond: float = 1.0
-    ops: int = 0
-    aux: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-# -------------------------------------------------------------------------------------------------------------- where it is tried
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetRef:
-    """A data set named by an import path, so that the harness imports nobody.
-
-    ``DatasetRef("flights", "experiments.data:load", extra="data")`` calls ``experiments.data.load("flights")``.
-    """
-
-    name: str
-    loader: str
-    extra: str = ""
-    sha256: str = ""
-    rows: int = 0
-    licence: str = ""
-
-    def __post_init__(self) -> None:
-        _require(
-            self.loader.count(":") == 1,
-            f"loader {self.loader!r} is not of the form 'package.module:function'",
-            "name the loader by import path",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SearchSpace:
-    """How an adversary moves: ``decode(vector, params) -> Instance`` from ``dimension(params)`` real numbers, smallest sizes first.
-
-    ``decode`` raises ValueError for a vector that is no admissible instance.  ``start`` lists known bad vectors, ``step`` is the scale of
-    a random one.  ``shapes(params)`` lists the arrays whose entries, one after the other, form the vector: shrinking then removes rows
-    and columns rather than windows of numbers.
-    """
-
-    dimension: Callable[[Mapping[str, Any]], int]
-    decode: Callable[[np.ndarray, Mapping[str, Any]], Instance]
-    start: tuple[tuple[float, ...], ...] = ()
-    step: float = 1.0
-    shapes: Callable[[Mapping[str, Any]], tuple[tuple[int, ...], ...]] | None = None
-
-
-def grid_instance(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
-    """Build an instance that is nothing but its grid point (the default of families written as lists of dictionaries)."""
-    return Instance(point)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A parametrised generator: ``build(rng, point) -> Instance`` for every point of ``grid``.
-
-    ``draw="trial"`` builds a fresh instance for every trial (the default of deterministic kinds), ``"part"`` one instance for all trials
-    of a part.  With ``dataset`` the loaded object is ``point["dataset"]``.
-    """
-
-    name: str
-    build: Callable[[np.random.Generator, Mapping[str, Any]], Instance] = grid_instance
-    grid: tuple[Mapping[str, Any], ...] = (ReadOnly(),)
-    role: Role = "typical"
-    weight: float = 1.0
-    draw: Literal["trial", "part"] | None = None
-    search: SearchSpace | None = None
-    dataset: DatasetRef | None = None
-
-    def __post_init__(self) -> None:
-        _one_of(self.role, get_args(Role), "role")
-        _require(bool(re.fullmatch(r"[\w.+-]+", self.name)), f"family name {self.name!r} is not one word", "use letters, digits, _ . + -")
-        _require(self.weight > 0, f"family {self.name!r} has weight {self.weight}", "weights are positive")
-        _require(len(self.grid) > 0, f"family {self.name!r} has an empty grid", "list at least one point (an empty mapping will do)")
-        object.__setattr__(self, "grid", tuple(_freeze_arrays(point) for point in self.grid))
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """An implementation under test; a cheater has ``expected="refuted"`` and stands outside the claim's own verdict."""
-
-    name: str
-    impl: Mapping[str, Any]
-    expected: Literal["pass", "refuted"] = "pass"
-
-    def __post_init__(self) -> None:
-        _one_of(self.expected, ("pass", "refuted"), "expected")
-        object.__setattr__(self, "impl", ReadOnly(self.impl))
 
 
 # ------------------------------------------------------------------------------------------------------------------- how it is judged
@@ -336,9 +157,9 @@ class Margin:
     why: str
 
     def __post_init__(self) -> None:
-        _one_of(self.kind, ("odds", "ratio", "add"), "margin kind")
-        _require(bool(self.why.strip()), "a margin has no reason", "say in `why` what the size means")
-        _require(
+        one_of(self.kind, ("odds", "ratio", "add"), "margin kind")
+        require(bool(self.why.strip()), "a margin has no reason", "say in `why` what the size means")
+        require(
             self.size > (0 if self.kind == "add" else 1),
             f"margin {self.kind} {self.size} is empty",
             "ratios exceed 1, additive margins exceed 0",
@@ -358,10 +179,10 @@ class FloatBudget:
     why: str = ""
 
     def __post_init__(self) -> None:
-        _require(bool(self.why.strip()), "a float budget has no reason", "count the operations in `why`")
+        require(bool(self.why.strip()), "a float budget has no reason", "count the operations in `why`")
         for name in ("k", "cond", "scale"):
             value = getattr(self, name)
-            _require(
+            require(
                 callable(value) or value > 0,
                 f"float budget {name}={value!r}",
                 "give a positive number or a function of (instance, outcome)",
@@ -380,14 +201,16 @@ class Rule:
     budget: FloatBudget | None = None
     delta_in_algorithm: bool = False
     envelope: tuple[float, float] | None = None  # [lo, hi] of a mean's summands
+    sense: Sense = "<="  # of a claim without a bound: how the value relates to the reference that comes with it
 
     def __post_init__(self) -> None:
+        one_of(self.sense, ("<=", ">=", "=="), "sense")
         for name in ("alpha_R", "alpha_A"):
             value = getattr(self, name)
-            _require(0 < value < 1, f"{name}={value}", "error probabilities lie strictly between 0 and 1")
-        _require(all(0 < level < 1 for level in self.levels), f"levels={self.levels}", "levels lie strictly between 0 and 1")
-        _require(len(set(self.levels)) == len(self.levels), f"levels={self.levels} repeat", "list each level once")
-        _require(
+            require(0 < value < 1, f"{name}={value}", "error probabilities lie strictly between 0 and 1")
+        require(all(0 < level < 1 for level in self.levels), f"levels={self.levels}", "levels lie strictly between 0 and 1")
+        require(len(set(self.levels)) == len(self.levels), f"levels={self.levels} repeat", "list each level once")
+        require(
             self.budget is None or isinstance(self.budget, FloatBudget),
             f"budget={self.budget!r} is a bare tolerance",
             "pass FloatBudget(k, cond, scale, why)",
@@ -406,12 +229,12 @@ class Budget:
     seconds: float = 300.0
 
     def __post_init__(self) -> None:
-        _require(self.block >= 1 and self.trials >= 1, f"trials={self.trials}, block={self.block}", "both are at least 1")
-        _require(self.trials % self.block == 0, f"trials={self.trials} is no multiple of block={self.block}", "caps are whole blocks")
-        _require(
+        require(self.block >= 1 and self.trials >= 1, f"trials={self.trials}, block={self.block}", "both are at least 1")
+        require(self.trials % self.block == 0, f"trials={self.trials} is no multiple of block={self.block}", "caps are whole blocks")
+        require(
             self.slack_trials % self.block == 0, f"slack_trials={self.slack_trials} is no multiple of block={self.block}", "whole blocks"
         )
-        _require(self.seconds > 0, f"seconds={self.seconds}", "the wall limit of a block is positive")
+        require(self.seconds > 0, f"seconds={self.seconds}", "the wall limit of a block is positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,7 +244,7 @@ class EquivalentProof:
     text: str
 
     def __post_init__(self) -> None:
-        _require(bool(self.text.strip()), "an equivalence has no proof", "write it in `text`")
+        require(bool(self.text.strip()), "an equivalence has no proof", "write it in `text`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,11 +267,11 @@ class Mutant:
     equivalent: EquivalentProof | None = None
 
     def __post_init__(self) -> None:
-        _one_of(self.where, get_args(Where), "where")
-        _require(bool(re.fullmatch(r"[\w.+-]+", self.id)), f"mutant id {self.id!r} is not one word", "use letters, digits, _ . + -")
-        _require(bool(self.why.strip()), f"mutant {self.id!r} has no reason", "say in `why` which mistake it stands for")
+        one_of(self.where, get_args(Where), "where")
+        require(bool(re.fullmatch(r"[\w.+-]+", self.id)), f"mutant id {self.id!r} is not one word", "use letters, digits, _ . + -")
+        require(bool(self.why.strip()), f"mutant {self.id!r} has no reason", "say in `why` which mistake it stands for")
         shape = callable(self.make) or (self.where == "impl" and isinstance(self.make, Mapping))
-        _require(shape, f"mutant {self.id!r}: make={self.make!r}", "pass a function (or, for impl, a mapping of functions)")
+        require(shape, f"mutant {self.id!r}: make={self.make!r}", "pass a function (or, for impl, a mapping of functions)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,39 +303,44 @@ class Claim:
     topic: str = ""  # "system/topic", filled in by the catalogue
 
     def __post_init__(self) -> None:
-        _require(bool(_ID.fullmatch(self.id)), f"claim id {self.id!r}", "ids look like MB-18 or LP-06a")
+        require(bool(_ID.fullmatch(self.id)), f"claim id {self.id!r}", "ids look like MB-18 or LP-06a")
         try:
             self._check()
         except ClaimDefinitionError as error:
             raise ClaimDefinitionError(f"{self.id}: {error}") from None
 
     def _check(self) -> None:
-        _one_of(self.kind, KINDS, "kind")
-        _one_of(self.decided_in, TIERS, "decided_in")
-        _require(bool(self.plain.strip()), "no plain statement", "say in `plain` what is claimed")
-        _require(len(self.families) > 0 and len(self.subjects) > 0, "no family or no subject", "list at least one of each")
-        _require(len(self.mutants) > 0, "no mutant", "a check that nothing can fail proves nothing: declare a plausible mistake")
+        one_of(self.kind, KINDS, "kind")
+        one_of(self.decided_in, TIERS, "decided_in")
+        require(bool(self.plain.strip()), "no plain statement", "say in `plain` what is claimed")
+        require(len(self.families) > 0 and len(self.subjects) > 0, "no family or no subject", "list at least one of each")
+        require(len(self.mutants) > 0, "no mutant", "a check that nothing can fail proves nothing: declare a plausible mistake")
         for name, items in (("family", self.families), ("subject", self.subjects)):
             names = [item.name for item in items]
-            _require(len(set(names)) == len(names), f"{name} names repeat: {names}", "names are unique within a claim")
+            require(len(set(names)) == len(names), f"{name} names repeat: {names}", "names are unique within a claim")
         ids = [mutant.id for mutant in self.mutants]
-        _require(len(set(ids)) == len(ids), f"mutant ids repeat: {ids}", "ids are unique within a claim")
-        _require(set(self.tiers) == set(TIERS), f"budgets for {sorted(self.tiers)}", "give one Budget per tier")
-        _require(self.kind not in LEVELLED or bool(self.rule.levels), f"{self.kind} claim without levels", "list the deltas")
+        require(len(set(ids)) == len(ids), f"mutant ids repeat: {ids}", "ids are unique within a claim")
+        require(set(self.tiers) == set(TIERS), f"budgets for {sorted(self.tiers)}", "give one Budget per tier")
+        require(self.kind not in LEVELLED or bool(self.rule.levels), f"{self.kind} claim without levels", "list the deltas")
         stated = self.bound is not None or self.kind not in ("tail", "expectation", "lower")
-        _require(stated, f"{self.kind} claim without bound", "pass the formula under test")
-        _require(
+        require(stated, f"{self.kind} claim without bound", "pass the formula under test")
+        require(
             self.kind != "identity" or self.rule.budget is not None,
             "identity without float budget",
             "pass FloatBudget(k, cond, scale, why)",
         )
+        require(
+            self.kind not in ("inequality", "witness") or self.sense != "==",
+            f"{self.kind} claim of sense '=='",
+            "an equality is an identity with a float budget",
+        )
         adversarial = any(family.role == "adversarial" or family.search for family in self.families)
-        _require(self.tight is None or adversarial, "`tight` without adversary", "add an adversarial family")
-        _require(self.bound is not None or all(m.where != "bound" for m in self.mutants), "bound mutant without bound", "use where='impl'")
+        require(self.tight is None or adversarial, "`tight` without adversary", "add an adversarial family")
+        require(self.bound is not None or all(m.where != "bound" for m in self.mutants), "bound mutant without bound", "use where='impl'")
         self._check_parameters()
         labels = [part.label for part in self.parts()]
         for mutant in self.mutants:
-            _require(
+            require(
                 mutant.part is None or any(_glob(mutant.part, label) for label in labels),
                 f"mutant {mutant.id!r}: no part matches {mutant.part!r}",
                 f"parts: {labels[:6]}",
@@ -527,7 +355,14 @@ class Claim:
                 continue  # what a generator provides is known only when it runs; Bound.value names what is missing
             for point in family.grid:
                 missing = [name for name in self.bound.params if name not in given and name not in point]
-                _require(not missing, f"bound parameter {missing} is not in params of family {family.name!r}", "add it to the grid points")
+                require(not missing, f"bound parameter {missing} is not in params of family {family.name!r}", "add it to the grid points")
+
+    @property
+    def sense(self) -> Sense:
+        """How the measured value relates to the other side."""
+        if self.kind == "identity":
+            return "=="
+        return self.bound.sense if self.bound is not None else self.rule.sense
 
     def parts(self) -> tuple[Part, ...]:
         """List the parts in their fixed order: subject, family, grid point, level; weights of non-cheating subjects sum to 1."""
@@ -558,11 +393,6 @@ def _label(subject: str, family: str, point: Mapping[str, Any], level: float | N
     )
     text = f"{family}({inside})" + ("" if level is None else f"@{level:g}")
     return f"{subject}:{text}" if subject else text
-
-
-def as_outcome(value: Any) -> Outcome:
-    """Wrap what ``measure`` returned: numbers, arrays and intervals become an :class:`Outcome`."""
-    return value if isinstance(value, Outcome) else Outcome(value)
 
 
 def as_source(source: "Source | str") -> Source:

@@ -63,7 +63,7 @@ def _package(name: str) -> str:
     """Identify the code of a top-level package: its version where installed, the hash of its sources where it is being edited."""
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None)
-    if module is None or file is None or "site-packages" in file or file.startswith(sys.base_prefix):
+    if module is None or file is None or "site-packages" in file or file.startswith(sys.base_prefix) or not Path(file).is_file():
         return f"{name}=={getattr(module, '__version__', platform.python_version())}"
     path = Path(file)
     sources = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]

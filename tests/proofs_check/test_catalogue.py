@@ -72,6 +72,8 @@ def test_half_of_the_sample_survives_alone_and_dies_with_a_sharp_companion():
         (lambda cat: cat.identity("ZZ-01", budget=1e-9, **BASE), "bare tolerance"),
         (lambda cat: cat.inequality("ZZ-01", bound=lambda *, n: n, **{**BASE, "source": "derived"}), "no proof"),
         (lambda cat: cat.inequality("ZZ-01", bound=lambda *, n: n, **{**BASE, "mutants": []}), "no mutant"),
+        (lambda cat: cat.inequality("ZZ-01", bound=lambda *, n: n, sense="==", **BASE), "an equality is an identity"),
+        (lambda cat: cat.inequality("ZZ-01", sense="<", **BASE), "choose one of these for sense"),
     ],
 )
 def test_a_hole_is_reported_when_the_catalogue_is_imported(declare, words):

@@ -94,6 +94,14 @@ def test_lower_bounds_and_negative_bounds():
     assert verdicts(negative)[0]["ZZ-01"].status == "REFUTED"  # -2 <= -4 is false
 
 
+@pytest.mark.parametrize(
+    ("sense", "value", "status"), [("<=", 3.0, "SURVIVED"), ("<=", 5.0, "REFUTED"), (">=", 5.0, "SURVIVED"), (">=", 3.0, "REFUTED")]
+)
+def test_the_sense_counts_where_the_measurement_brings_the_other_side(sense, value, status):
+    cat = declare("inequality", sense=sense)(lambda inst, rng, impl: Outcome(value, reference=4.0))
+    assert verdicts(cat, mutants="none")[0]["ZZ-01"].status == status
+
+
 # --------------------------------------------------------------------------------------------------------------- the precision ladder
 
 

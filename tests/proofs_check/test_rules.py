@@ -404,6 +404,35 @@ def test_a_lower_bound_on_a_mean_is_the_mirror_image():
     np.testing.assert_allclose(rules.log_wealth(up, "quick", x, 0.3), rules.log_wealth(down, "quick", 1.0 - x, 0.7), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("b", "step", "expected"),
+    [
+        (0.05, 0.1, "VERIFIED"),  # a mean of -.05 is impossible: only "at least .15" must be excluded
+        (0.95, 0.1, "VERIFIED"),
+        (0.5, 0.9, "SURVIVED"),  # nothing is false by the margin, and nothing is accepted for that
+        (0.05, 0.05, "SURVIVED"),  # a mean of 0 is possible, and no bet excludes it
+    ],
+)
+def test_an_exact_mean_near_the_end_of_its_envelope(b, step, expected):
+    claim = expectation(envelope=(0.0, 1.0), b=b, sense="==", margin=Margin("add", step, why="x"))
+
+    def coins(p):
+        rng = np.random.default_rng(8)
+        return bets(claim, lambda: (rng.random(BLOCK) < p) * 1.0, b)
+
+    assert run(claim, coins(b))[0] == expected
+    assert run(claim, coins(0.3))[0] == "REFUTED"
+
+
+def test_a_bound_beyond_the_envelope_is_refuted_at_once():
+    low = expectation(envelope=(0.3, 1.0), margin=Margin("add", 0.1, why="x"))
+    high = expectation(envelope=(0.0, 0.7), b=0.8, sense=">=", margin=Margin("add", 0.1, why="x"))
+    assert run(low, bets(low, lambda: np.full(BLOCK, 0.3), 0.2))[0] == "REFUTED"
+    assert run(high, bets(high, lambda: np.full(BLOCK, 0.7), 0.8))[0] == "REFUTED"
+    above = expectation(envelope=(0.0, 1.0), b=0.95, margin=Margin("add", 0.1, why="x"))
+    assert rules.log_wealth(above, "quick", [0.5], 0.95)[1] == ()  # no mean is false by the margin: nothing to accept
+
+
 def test_a_two_sided_mean_needs_both_sides_to_be_accepted():
     rng = np.random.default_rng(6)
     claim = expectation(envelope=(0.0, 1.0), sense="==", margin=Margin("add", 0.1, why="x"))
