@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import algos
+import experiments
+import proofs_check
+
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = [Path(package.__file__).parent for package in (algos, experiments, proofs_check)]  # of the checkout, or of the installed wheel
 HEAVY = ["cvxpy", "matplotlib", "dask", "pandas", "rich", "sklearn", "numba", "scipy.stats", "jinja2"]
 
 
@@ -60,7 +65,7 @@ def test_every_dependency_has_a_floor_and_a_pin() -> None:
 
 
 def test_each_package_is_typed() -> None:
-    assert all((ROOT / package / "py.typed").exists() for package in ("algos", "proofs_check", "experiments"))
+    assert all((folder / "py.typed").exists() for folder in PACKAGES)
 
 
 def test_readme_and_ci_call_make_targets_that_exist() -> None:
@@ -81,10 +86,5 @@ def test_version_is_the_same_everywhere() -> None:
 
 
 def test_no_module_exceeds_the_length_that_can_be_read_in_one_go() -> None:
-    long = [
-        (path.relative_to(ROOT), lines)
-        for package in ("algos", "proofs_check", "experiments")
-        for path in (ROOT / package).rglob("*.py")
-        if (lines := path.read_text().count("\n")) > 500
-    ]
+    long = [(path, lines) for folder in PACKAGES for path in folder.rglob("*.py") if (lines := path.read_text().count("\n")) > 500]
     assert not long
