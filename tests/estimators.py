@@ -1,8 +1,12 @@
 """Cheap instances of every estimator of the package: what the estimator checks run over. A new estimator adds a line here."""
 
-from algos.lp_embeddings import SampledQuantileRegressor
+from algos.lp_embeddings import SampledLpRegressor, SampledQuantileRegressor
 
 ESTIMATORS = [
+    SampledLpRegressor(),
+    SampledLpRegressor(p=3.0, fit_intercept=False),
+    SampledLpRegressor(certify=False, sampler="lewis"),
+    SampledLpRegressor(p=1.0, warm_start=True),
     SampledQuantileRegressor(),
     SampledQuantileRegressor(quantile=0.3, fit_intercept=False),
     SampledQuantileRegressor(certify=False),

@@ -63,7 +63,6 @@ print(passed)
 def test_the_table_holds_every_estimator():
     found = set()
     for module in pkgutil.walk_packages(algos.__path__, "algos."):
-        if module.name.endswith("estimators"):
-            classes = inspect.getmembers(import_module(module.name), inspect.isclass)
-            found |= {cls for _, cls in classes if issubclass(cls, BaseEstimator) and cls.__module__ == module.name}
+        classes = inspect.getmembers(import_module(module.name), inspect.isclass)
+        found |= {cls for _, cls in classes if issubclass(cls, BaseEstimator) and cls.__module__ == module.name}
     assert found == {type(estimator) for estimator in ESTIMATORS}

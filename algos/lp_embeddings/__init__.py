@@ -19,14 +19,20 @@ if TYPE_CHECKING:
     from algos.lp_embeddings.interior_point import quantile_interior_point
     from algos.lp_embeddings.leverage_scores import leverage_scores
     from algos.lp_embeddings.lewis_weights import LewisResult, lewis_weights
+    from algos.lp_embeddings.lp_regression import LpCertificate, LpRegressionResult, certified_lp
+    from algos.lp_embeddings.lp_regressor import SampledLpRegressor
     from algos.lp_embeddings.quantile_regression import QuantileCertificate, certified_quantile, certify_quantile
     from algos.lp_embeddings.samplers import inclusion_probabilities, sample_rows
     from algos.lp_embeddings.sensitivities import sensitivity_bracket
 
 _HOMES = {
     "LewisResult": "lewis_weights",
+    "LpCertificate": "lp_regression",
+    "LpRegressionResult": "lp_regression",
     "QuantileCertificate": "quantile_regression",
+    "SampledLpRegressor": "lp_regressor",
     "SampledQuantileRegressor": "estimators",
+    "certified_lp": "lp_regression",
     "certified_quantile": "quantile_regression",
     "certify_quantile": "quantile_regression",
     "inclusion_probabilities": "samplers",
@@ -40,8 +46,12 @@ _HOMES = {
 
 __all__ = [
     "LewisResult",
+    "LpCertificate",
+    "LpRegressionResult",
     "QuantileCertificate",
+    "SampledLpRegressor",
     "SampledQuantileRegressor",
+    "certified_lp",
     "certified_quantile",
     "certify_quantile",
     "inclusion_probabilities",

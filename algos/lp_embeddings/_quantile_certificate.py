@@ -1,16 +1,13 @@
 """A proof of near-optimality of a quantile regression that can be stored, sent, and checked from the data alone."""
 
-import json
 import math
-import os
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from algos.common.guarantees import Certificate
-from algos.common.linalg import row_leverages, whitening
+from algos.lp_embeddings._dual_certificate import DualCertificate, equation_error
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
 
 __all__ = ["QuantileCertificate"]
@@ -28,7 +25,7 @@ _ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class QuantileCertificate(Certificate):
+class QuantileCertificate(DualCertificate):
     r"""Coefficients, a dual vector, and what the two prove together.
 
     The statement is: the objective of `coef` on the data is `objective`, no coefficients reach less than `dual_bound`, hence the
@@ -104,9 +101,9 @@ class QuantileCertificate(Certificate):
             return False
         rows = append_ones(data.A) if self.fit_intercept else data.A
         objective, slack, unmet, fitted_size = _recompute(rows, data.b, w, t, coef, y)
-        equation_error, root_tau = _equation_error(rows, w, unmet)
+        missed, root_tau = equation_error(rows, w, unmet)
         price = 2.0 * root_tau * objective / min(t, 1.0 - t)
-        slack += price * equation_error
+        slack += price * missed
         size = float(w @ np.abs(data.b))
         rounding = _RECOMPUTED * objective + _RESIDUALS * (size + fitted_size) + _EQUATIONS * price
         relative = max(objective, 1e-14 * size, np.finfo(float).tiny)
@@ -126,52 +123,6 @@ class QuantileCertificate(Certificate):
             f"the loss is within a relative gap of {self.gap:.2e} of the optimum. "
             "verify(A, b) recomputes both numbers from the data."
         )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the certificate as a compressed ``.npz`` file without pickled objects.
-
-        Parameters
-        ----------
-        path : path-like
-            File to write; the ending ``.npz`` is added if it is missing, as by `numpy.savez_compressed`.
-        """
-        numbers = {name: getattr(self, name) for name in ("quantile", "objective", "dual_bound", "gap", "fit_intercept")}
-        np.savez_compressed(path, coef=self.coef, dual=self.dual, numbers=np.array(json.dumps(numbers)))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` has written.
-
-        Parameters
-        ----------
-        path : path-like
-            The file.
-
-        Returns
-        -------
-        QuantileCertificate
-            With the same numbers, bit for bit.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else; pickled content is refused, not executed.
-        """
-        with np.load(path, allow_pickle=False) as stored:
-            if set(stored.files) != {"coef", "dual", "numbers"}:
-                raise ValueError(
-                    f"{path} has entries {sorted(stored.files)}, not those of a quantile certificate; give a file that save() wrote."
-                )
-            return cls(coef=stored["coef"], dual=stored["dual"], **json.loads(str(stored["numbers"])))
-
-
-def _equation_error(rows: Any, w: FloatArray, unmet: npt.NDArray[np.longdouble]) -> tuple[float, float]:
-    """Return the length of the whitened residual of the equations, and the square root of the largest leverage score."""
-    basis = whitening(rows, scale=w).R_inv
-    if basis.shape[1] == 0:
-        return 0.0, 0.0
-    length = np.linalg.norm((basis.T @ unmet).astype(np.float64))
-    return float(length), float(np.sqrt(np.max(row_leverages(rows, basis, scale=w))))
 
 
 def _recompute(

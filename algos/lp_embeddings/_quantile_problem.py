@@ -169,7 +169,7 @@ def _merged(A: Any, b: FloatArray, weights: FloatArray | None) -> QuantileData:
 
 def _hashes(A: Any, b: FloatArray) -> npt.NDArray[np.uint64]:
     out = np.empty(len(b), dtype=np.uint64)
-    for start, part in _parts(A):
+    for start, part in row_parts(A):
         stop = start + part.shape[0]
         dense = part.toarray() if is_sparse(part) else part
         row_hashes(dense + 0.0, b[start:stop] + 0.0, out[start:stop])  # -0.0 becomes 0.0
@@ -183,7 +183,7 @@ def _rows_equal(A: Any, b: FloatArray, left: Rows, right: Rows) -> bool:
     return not (difference.count_nonzero() if is_sparse(difference) else np.any(difference))
 
 
-def _parts(A: Any) -> Iterator[tuple[int, Any]]:
+def row_parts(A: Any) -> Iterator[tuple[int, Any]]:
     """Row blocks in float64: contiguous views, slices of a sparse matrix, or converted copies of one block at a time."""
     rows = _SPARSE_BLOCK_ROWS if is_sparse(A) else _BLOCK_ROWS
     for start in range(0, A.shape[0], rows):
@@ -210,15 +210,15 @@ def geometry(data: QuantileData, *, intercept: bool = False) -> Geometry:
         return Geometry(white.R_inv, np.zeros(data.shape[0]))
     basis = white.R_inv
     if white.rank < data.shape[1]:
-        basis = _minimum_norm_basis(data.A, basis, intercept)
+        basis = minimum_norm_basis(data.A, basis, intercept)
     return Geometry(basis, np.sqrt(row_leverages(data.A, basis)), white.cond > EXTENDED_CONDITION)
 
 
-def _minimum_norm_basis(A: Any, basis: FloatArray, intercept: bool) -> FloatArray:
+def minimum_norm_basis(A: Any, basis: FloatArray, intercept: bool) -> FloatArray:
     """Change `basis` by null vectors of A so that ``basis @ x`` is the shortest among all coefficients with the same fit."""
     d, rank = basis.shape
     span = np.zeros((d, rank))
-    for _, part in _parts(A):
+    for _, part in row_parts(A):
         span += part.T @ (part @ basis)
     length = np.linalg.norm(span, axis=0)
     q = np.linalg.qr(span / np.where(length > 0, length, 1.0), mode="complete")[0]
@@ -233,7 +233,7 @@ def loss_pass(data: QuantileData, t: float, coef: FloatArray) -> Pass:
     n, d = data.shape
     residual, slope, pull = np.empty(n), np.empty(n), np.zeros(d, dtype=np.longdouble)
     sums = []
-    for start, part in _parts(data.A):
+    for start, part in row_parts(data.A):
         here = slice(start, start + part.shape[0])
         np.subtract(data.b[here], part @ coef, out=residual[here])
         sums.append(pinball_block(residual[here], data.weights[here], t, slope[here]))
@@ -253,7 +253,7 @@ def duality(data: QuantileData, t: float, coef: FloatArray, dual: FloatArray, sh
     n, d = data.shape
     residual, error = np.empty(n), np.zeros(d, dtype=np.longdouble)  # so that rounding does not grow with n
     totals, slacks = [], []
-    for start, part in _parts(data.A):
+    for start, part in row_parts(data.A):
         here = slice(start, start + part.shape[0])
         np.subtract(data.b[here], part @ coef, out=residual[here])
         total, slack = duality_block(residual[here], data.weights[here], t, dual[here])

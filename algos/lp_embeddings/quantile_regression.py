@@ -248,14 +248,20 @@ def check_options(
 
 
 def fit_quantile(
-    data: QuantileData, t: float, options: FitOptions, rng: np.random.Generator, *, intercept: bool = False
+    data: QuantileData,
+    t: float,
+    options: FitOptions,
+    rng: np.random.Generator,
+    *,
+    intercept: bool = False,
+    start: FloatArray | None = None,
 ) -> RegressionResult:
-    """Fit checked data; with `intercept` the last column is one of ones and stays out of the minimum norm."""
+    """Fit checked data, from `start` or a sample; with `intercept` the last column is one of ones and stays out of the minimum norm."""
     if not options.certify:
         return _sketch_and_solve(data, t, options, rng, intercept)
     shape = geometry(data, intercept=intercept)
     search = Search(data, t, shape, options, rng)
-    search.run(None)
+    search.run(start)
     return _result(search, search.best_coef, search.proof(), options.tol, warn=True, intercept=intercept)
 
 

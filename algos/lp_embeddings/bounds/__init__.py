@@ -13,6 +13,7 @@ from algos.lp_embeddings.bounds.leverage_scores import (
     shifted_leverage_error,
 )
 from algos.lp_embeddings.bounds.lewis_weights import lewis_contraction, lewis_error, logdet_gap, optimal_relaxation, relaxed_rate
+from algos.lp_embeddings.bounds.lp_regression import lp_dual_bound, lp_dual_norm, lp_norm, norm_comparison
 from algos.lp_embeddings.bounds.quantile_regression import quantile_gap_identity, quantile_loss, relative_gap, sketch_and_solve_ratio
 from algos.lp_embeddings.bounds.samplers import (
     SAMPLERS,
@@ -40,6 +41,10 @@ __all__ = [
     "lewis_contraction",
     "lewis_error",
     "logdet_gap",
+    "lp_dual_bound",
+    "lp_dual_norm",
+    "lp_norm",
+    "norm_comparison",
     "norm_power",
     "optimal_relaxation",
     "quantile_gap_identity",

@@ -496,7 +496,7 @@ def test_pickles_are_refused(tmp_path):
     with pytest.raises(ValueError, match="allow_pickle"):
         QuantileCertificate.load(tmp_path / "evil.npz")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    with pytest.raises(ValueError, match="not those of a quantile certificate"):
+    with pytest.raises(ValueError, match="not those of a QuantileCertificate"):
         QuantileCertificate.load(tmp_path / "other.npz")
 
 

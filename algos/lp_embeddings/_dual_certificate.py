@@ -1,0 +1,73 @@
+"""What the certificates of the regressions share: how they are stored, and how their equations are checked."""
+
+import json
+import os
+from dataclasses import fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from algos.common.guarantees import Certificate
+from algos.common.linalg import row_leverages, whitening
+
+__all__ = ["DualCertificate", "equation_error"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_VECTORS = ("coef", "dual")
+
+
+class DualCertificate(Certificate):
+    """Base of certificates that consist of coefficients, a dual vector and a few numbers; subclasses are frozen dataclasses."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the certificate as a compressed ``.npz`` file without pickled objects.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write; the ending ``.npz`` is added if it is missing, as by `numpy.savez_compressed`.
+        """
+        numbers = {name: getattr(self, name) for name in _numbers(type(self))}
+        np.savez_compressed(path, coef=getattr(self, "coef"), dual=getattr(self, "dual"), numbers=np.array(json.dumps(numbers)))  # noqa: B009
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        certificate
+            Of this class, with the same numbers, bit for bit.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else; pickled content is refused, not executed.
+        """
+        with np.load(path, allow_pickle=False) as stored:
+            content = {name: stored[name] for name in stored.files}
+        numbers = json.loads(str(content.pop("numbers", "{}")))
+        if set(content) != set(_VECTORS) or set(numbers) != set(_numbers(cls)):
+            found = sorted([*content, *numbers])
+            raise ValueError(f"{path} has entries {found}, not those of a {cls.__name__}; give a file that its save() wrote.")
+        return cls(**content, **numbers)
+
+
+def _numbers(cls: type) -> list[str]:
+    return [field.name for field in fields(cls) if field.name not in _VECTORS]
+
+
+def equation_error(rows: Any, scale: FloatArray, unmet: npt.NDArray[np.longdouble]) -> tuple[float, float]:
+    """Return the length of the whitened residual of the equations, and the square root of the largest leverage score."""
+    basis = whitening(rows, scale=scale).R_inv
+    if basis.shape[1] == 0:
+        return 0.0, 0.0
+    length = np.linalg.norm((basis.T @ unmet).astype(np.float64))
+    return float(length), float(np.sqrt(np.max(row_leverages(rows, basis, scale=scale))))
