@@ -2,14 +2,16 @@
 
 import argparse
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import figures
-from .codes import EXIT_INTERRUPTED, EXIT_OK, EXIT_REFUTED
+from .codes import EXIT_INTERRUPTED, EXIT_OK, EXIT_REFUTED, EXIT_UNAVAILABLE
 from .making import make_figures
 
 if TYPE_CHECKING:
+    from proofs_check.calibration import Calibration
     from proofs_check.evidence import RunResult
 
 __all__ = ["make_report"]
@@ -30,7 +32,8 @@ def make_report(arguments: argparse.Namespace, finished: list[Path]) -> int:
     Returns
     -------
     int
-        Exit code: 1 if anything was refuted, else 130 after an interrupt, else that of the claims, else 3 if a figure lacked its data.
+        Exit code: 1 if anything was refuted, else 130 after an interrupt, else that of the claims, else 3 if a figure lacked its data or
+        the decision rules did not pass their own trial.
     """
     from proofs_check import report as writer
 
@@ -46,12 +49,24 @@ def make_report(arguments: argparse.Namespace, finished: list[Path]) -> int:
             break
         made += results
         code = max(code, missing)
-    path = writer.write(result, [each.for_report() for each in made], arguments.out / "report" / "index.html", title="epsdelta")
+    judge = None if interrupted else _judge_on_trial()
+    if judge is not None and not judge.passed:
+        code = max(code, EXIT_UNAVAILABLE)
+    shown = [each.for_report() for each in made]
+    path = writer.write(result, shown, arguments.out / "report" / "index.html", title="epsdelta", calibration=judge)
     finished.append(path)
     stopped = interrupted and result.exit_code != EXIT_REFUTED
     code = EXIT_INTERRUPTED if stopped else result.exit_code or code
-    _print_summary(result, made, path, code, arguments)
+    _print_summary(result, made, path, code, arguments, judge)
     return code
+
+
+@cache
+def _judge_on_trial() -> "Calibration":
+    """Put the decision rules themselves on trial, in the quick form of a few seconds; nothing in it depends on the run."""
+    from proofs_check import calibrate
+
+    return calibrate("quick")
 
 
 def _run_claims(arguments: argparse.Namespace) -> "RunResult":
@@ -75,18 +90,27 @@ def _run_claims(arguments: argparse.Namespace) -> "RunResult":
 def tightest_and_loosest(result: "RunResult") -> list[tuple[str, str, float]]:
     """Return id, title and worst slack of the bound nearest to what was measured and of the one furthest from it.
 
-    Slack is measured over promised in the worst trial; violated bounds (above 1) are not called tight, they are refuted.
+    Slack is measured over promised in the worst trial, of the claims for which that says how loose the bound is (not identities nor exact
+    laws); violated bounds (above 1) are not called tight, they are refuted.
     """
+    from proofs_check.lints import bound_slack
+
+    slacks = [(verdict.claim, bound_slack(verdict, result.summaries[verdict.claim])) for verdict in result.verdicts]
     known = [
-        (verdict.claim, str(result.summaries[verdict.claim]["title"]), verdict.slack.worst)
-        for verdict in result.verdicts
-        if verdict.slack is not None and 0.0 < verdict.slack.worst <= 1.0
+        (claim, str(result.summaries[claim]["title"]), slack.worst) for claim, slack in slacks if slack is not None and slack.worst <= 1.0
     ]
     known.sort(key=lambda item: item[2])
     return [known[-1], known[0]] if known else []
 
 
-def _print_summary(result: "RunResult", made: list[figures.FigureResult], path: Path, code: int, arguments: argparse.Namespace) -> None:
+def _print_summary(
+    result: "RunResult",
+    made: list[figures.FigureResult],
+    path: Path,
+    code: int,
+    arguments: argparse.Namespace,
+    judge: "Calibration | None",
+) -> None:
     """Print counts, tightest and loosest bound, the report's path, and why the exit code is what it is."""
     bounds = tightest_and_loosest(result)
     if arguments.json:
@@ -101,6 +125,7 @@ def _print_summary(result: "RunResult", made: list[figures.FigureResult], path: 
                 "figures": [each.record["name"] for each in made],
                 "report": path,
                 "results": result.results,
+                "judge": None if judge is None else {"passed": judge.passed, "problems": judge.problems, "seconds": judge.seconds},
                 "exit_code": code,
             }
         )
@@ -112,17 +137,22 @@ def _print_summary(result: "RunResult", made: list[figures.FigureResult], path: 
     for word, (claim, title, slack) in zip(("tightest", "loosest"), bounds, strict=False):
         print(f"{word:<9} {claim:<8} {title}: measured is {slack:.3g} of what is promised")
     print(f"{len(made)} figures in {arguments.out / 'figures'}")
+    if judge is not None:
+        caught = f"{sum(checker.caught for checker in judge.broken)} of {len(judge.broken)} broken checkers found out"
+        print(f"judge     {'sound' if judge.passed else 'NOT SOUND'}: {caught}, {judge.seconds:.1f} s")
     print(f"report    {path}")
-    print(f"exit {code}: {_reason(result, code)}")
+    print(f"exit {code}: {_reason(result, code, judge)}")
 
 
-def _reason(result: "RunResult", code: int) -> str:
+def _reason(result: "RunResult", code: int, judge: "Calibration | None") -> str:
     """Return why the exit code is what it is."""
     if code == EXIT_INTERRUPTED:
         folder = Path(result.results).parent
         return f"interrupted; what was finished is in the report. Go on with: python -m proofs_check run --resume {folder}"
     if code == EXIT_OK:
         return "all as expected"
+    if code != result.exit_code and judge is not None and not judge.passed:
+        return f"the judge did not pass its own trial: {judge.problems[0]}"
     if code != result.exit_code:
         return "a figure lacked its data"
     bad = [f"{verdict.claim} {verdict.status}" for verdict in result.verdicts if verdict.status == "REFUTED" or not verdict.expected]

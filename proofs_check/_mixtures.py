@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 __all__ = ["BETS", "betting_log_wealth", "e_bh", "e_holm", "grid_log_e", "log_average"]
 
@@ -77,7 +76,7 @@ def grid_log_e(log_wealth: ArrayLike) -> float:
     0.0
     """
     w = np.asarray(log_wealth, dtype=np.float64)
-    return float(logsumexp(w) - math.log(w.size))
+    return float(np.logaddexp.reduce(w) - math.log(w.size))
 
 
 def log_average(log_e: Sequence[float] | Float, weights: Sequence[float] | Float) -> float:
@@ -103,7 +102,8 @@ def log_average(log_e: Sequence[float] | Float, weights: Sequence[float] | Float
     if w.size == 0 or np.any(w < 0.0) or w.sum() > 1.0 + 1e-9:
         raise ValueError(f"weights must be nonnegative and sum to at most one, not to {float(w.sum())!r}")
     e = np.asarray(log_e, dtype=np.float64)
-    return float(logsumexp(e, b=w)) if np.any(np.isfinite(e)) else float(e.max())
+    counted = w > 0.0
+    return float(np.logaddexp.reduce(e[counted] + np.log(w[counted]))) if counted.any() else -math.inf
 
 
 def e_holm(log_e: ArrayLike, alpha: float) -> NDArray[np.bool_]:

@@ -216,7 +216,8 @@ def _betting_streams(
 
 def _crosses(path: Float, mean: float, alpha: float) -> bool:
     wealth = np.cumsum([evalues.betting_log_wealth(block, null=mean, extreme=0.0) for block in path], axis=0)
-    return bool(max(evalues.grid_log_e(w) for w in wealth) >= -math.log(alpha))
+    evidence = np.logaddexp.reduce(wealth, axis=1) - math.log(len(evalues.BETS))  # grid_log_e of every look
+    return bool(evidence.max() >= -math.log(alpha))
 
 
 # -------------------------------------------------------------------------------------------------------------------- the section

@@ -102,6 +102,12 @@ def _callable(value: Any) -> str:
 
 def provenance() -> dict[str, Any]:
     """Collect versions, commit and processor: what a reader needs to repeat the run."""
+    return {**_machine(), "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    """Look once per process: the code that runs is the code that was loaded."""
     from importlib.metadata import PackageNotFoundError, version
 
     import threadpoolctl
@@ -121,7 +127,6 @@ def provenance() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "blas": sorted(blas),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 

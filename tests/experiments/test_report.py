@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import proofs_check
-from experiments import cli, figures
+from experiments import cli, figures, report
 from experiments.report import tightest_and_loosest
 from proofs_check import Catalogue, FloatBudget, Instance, Mutant, Outcome
+from proofs_check.calibration import Calibration
 
 
 def norms(rng: np.random.Generator, point: dict[str, Any]) -> Instance:
@@ -72,7 +73,28 @@ def test_report_holds_claims_and_figures_and_says_all_is_well(
     assert "MN-01" in page
     assert made.record["title"] in page
     assert made.record["answer"].split("|")[0] in page
+    assert "The judge on trial" in page
+    assert "judge     sound: 6 of 6 broken checkers found out" in out
     assert out.splitlines()[-1] == "exit 0: all as expected"
+
+
+def test_judge_that_fails_its_own_trial_exits_3(
+    judged: Callable[[Catalogue], None],
+    monkeypatch: pytest.MonkeyPatch,
+    made: figures.FigureResult,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    judged(catalogue())
+    monkeypatch.setattr(figures, "make", lambda entry, **options: made)
+    nothing: tuple[Any, ...] = ()
+    unsound = Calibration("quick", nothing, nothing, nothing, nothing, nothing, ("delta=0.1: false refutation 0.1 > 1e-06",), 0.0)
+    monkeypatch.setattr(report, "_judge_on_trial", lambda: unsound)
+    assert cli.main(["report", "--out", str(tmp_path)]) == 3
+    out = capsys.readouterr().out
+    assert "judge     NOT SOUND" in out
+    assert out.splitlines()[-1] == "exit 3: the judge did not pass its own trial: delta=0.1: false refutation 0.1 > 1e-06"
+    assert "false refutation 0.1 &gt; 1e-06" in (tmp_path / "report" / "index.html").read_text()
 
 
 def test_refuted_claim_exits_1_and_is_named(
