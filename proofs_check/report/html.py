@@ -49,6 +49,7 @@ class Figure:
     caption: str
     provenance: str
     data: str
+    least: int  # CSS pixels below which its words could not be read: the box scrolls instead
 
 
 def render(
@@ -251,17 +252,25 @@ def _figures(figures: Sequence[Mapping[str, Any]]) -> list[Group]:
         anchor = f"figure-{name}" if f"figure-{name}" not in taken else f"figure-{name}-{index + 1}"
         taken.add(anchor)
         provenance = figure.get("provenance") or {}
+        svg = inline_svg(str(figure["svg"]), f"drawing-{index + 1}", str(figure.get("alt", "")))
         cleaned.setdefault(str(figure.get("system", "")), []).append(
             Figure(
                 anchor,
                 str(figure.get("title") or figure.get("name", "")),
-                inline_svg(str(figure["svg"]), f"drawing-{index + 1}", str(figure.get("alt", ""))),
+                svg,
                 str(figure.get("caption", "")),
                 provenance if isinstance(provenance, str) else " · ".join(f"{key}: {_flat(value)}" for key, value in provenance.items()),
                 str(figure.get("data") or ""),
+                _least_width(svg),
             )
         )
     return [Group(words.system_name(system), rows) for system, rows in cleaned.items()]
+
+
+def _least_width(svg: str) -> int:
+    """Return the width at which words of 10 units are 8.5 pixels high (0 for a drawing that does not say its size)."""
+    found = re.search(r'viewBox="[-\d.]+[ ,]+[-\d.]+[ ,]+([\d.]+)', svg)
+    return round(0.85 * float(found.group(1))) if found else 0
 
 
 def _provenance(result: RunResult) -> list[tuple[str, str]]:

@@ -144,6 +144,17 @@ def test_a_row_leads_to_its_section(browser):
     assert -5 < browser.execute_script("return arguments[0].getBoundingClientRect().top", article) < 200
 
 
+def test_wide_drawings_scroll_in_their_box_instead_of_shrinking(browser):
+    found = "[...document.querySelectorAll('.paper .scroller')]"
+    boxes = f"return {found}.map(box => [box.firstElementChild.getBoundingClientRect().width, box.clientWidth])"
+    resize(browser, 360)
+    drawn = browser.execute_script(boxes)
+    assert drawn
+    assert all(width >= 0.85 * 640 - 1 > inside for width, inside in drawn)
+    resize(browser, 1280)
+    assert all(abs(width - inside) <= 1 for width, inside in browser.execute_script(boxes))
+
+
 @pytest.mark.parametrize("width", [360, 390, 768, 1280, 1920])
 def test_no_width_scrolls_sideways(browser, width):
     resize(browser, width)
