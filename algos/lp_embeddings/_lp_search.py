@@ -143,6 +143,8 @@ class LpSearch:
         """Return a step that leaves little of the slope, and the norm there; the norm is not smaller if no such step was found."""
         problem = self.problem
         downhill = float(self._pull @ moved)
+        if not downhill > 0.0:  # rounding is all that is left
+            return 0.0, self.objective
         step = self._last_step if problem.p < 2.0 else 1.0 / (problem.p - 1.0)
         low, high = 0.0, np.inf
         for _ in range(_LINE_LOOKS):
