@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from algos.common.blocks import Block, RowSource, tree_sum
@@ -170,7 +171,7 @@ class ScaledTable:
         if not is_sparse(block.X):
             return self.slices(block, ())
         scale = None if self.scale is None else self.scale[block.start : block.stop]
-        return iter([(block.start, block.X if scale is None else block.X * scale[:, None])])
+        return iter([(block.start, block.X if scale is None else sp.csr_array(block.X.multiply(scale[:, None])))])
 
     def check_finite(self) -> None:
         """Raise ValueError naming the first NaN or infinite entry of A, if there is one."""

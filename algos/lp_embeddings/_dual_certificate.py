@@ -1,6 +1,7 @@
 """What the certificates of the regressions share: how they are stored, and how their equations are checked."""
 
 import json
+import numbers
 import os
 from dataclasses import fields
 from typing import Any, Self
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from algos.common.guarantees import Certificate
 from algos.common.linalg import row_leverages, whitening
 
-__all__ = ["DualCertificate", "equation_error"]
+__all__ = ["DualCertificate", "are_real", "equation_error", "is_finite_vector"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,8 +30,8 @@ class DualCertificate(Certificate):
         path : path-like
             File to write; the ending ``.npz`` is added if it is missing, as by `numpy.savez_compressed`.
         """
-        numbers = {name: getattr(self, name) for name in _numbers(type(self))}
-        np.savez_compressed(path, coef=getattr(self, "coef"), dual=getattr(self, "dual"), numbers=np.array(json.dumps(numbers)))  # noqa: B009
+        values = {name: getattr(self, name) for name in _numbers(type(self))}
+        np.savez_compressed(path, coef=getattr(self, "coef"), dual=getattr(self, "dual"), numbers=np.array(json.dumps(values)))  # noqa: B009
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -53,15 +54,25 @@ class DualCertificate(Certificate):
         """
         with np.load(path, allow_pickle=False) as stored:
             content = {name: stored[name] for name in stored.files}
-        numbers = json.loads(str(content.pop("numbers", "{}")))
-        if set(content) != set(_VECTORS) or set(numbers) != set(_numbers(cls)):
-            found = sorted([*content, *numbers])
+        values = json.loads(str(content.pop("numbers", "{}")))
+        if set(content) != set(_VECTORS) or set(values) != set(_numbers(cls)):
+            found = sorted([*content, *values])
             raise ValueError(f"{path} has entries {found}, not those of a {cls.__name__}; give a file that its save() wrote.")
-        return cls(**content, **numbers)
+        return cls(**content, **values)
 
 
 def _numbers(cls: type) -> list[str]:
     return [field.name for field in fields(cls) if field.name not in _VECTORS]
+
+
+def are_real(*values: Any) -> bool:
+    """Whether stored numbers are numbers."""
+    return all(isinstance(value, numbers.Real) for value in values)
+
+
+def is_finite_vector(values: npt.NDArray[Any], length: int) -> bool:
+    """Whether a stored vector is one: of real numbers, of this length, without NaN or infinity."""
+    return values.shape == (length,) and values.dtype.kind in "fiu" and bool(np.all(np.isfinite(values)))
 
 
 def equation_error(rows: Any, scale: FloatArray, unmet: npt.NDArray[np.longdouble]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algos.lp_embeddings._dual_certificate import DualCertificate, equation_error
+from algos.lp_embeddings._dual_certificate import DualCertificate, are_real, equation_error, is_finite_vector
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
 
 __all__ = ["QuantileCertificate"]
@@ -20,6 +20,15 @@ _RESIDUALS = 2e-15
 """Rounding of a residual, relative to the terms of which it is the difference."""
 _EQUATIONS = 1e-12
 """Rounding of the whitened equations, whose columns have unit length; badly conditioned ones are treated in extended precision."""
+_HIDDEN_GAP = 1e-6
+"""Rounding of the gap beyond this share of the objective hides false claims: coefficients that are huge and cancel must not buy it."""
+_HIDDEN = 1e-2
+"""The objective, in which every row has its rounding and not only those that the dual leaves open, may have 1 / _HIDDEN as much."""
+_HIDDEN_SIZE = 1e-13
+"""The same relative to the responses, for fits whose objective is zero up to rounding."""
+
+_OVERFLOW = 1e300
+"""Fitted values of this size, which no data allow, are not worked with."""
 
 _ROWS = 4096
 
@@ -85,32 +94,39 @@ class QuantileCertificate(DualCertificate):
         Returns
         -------
         bool
-            False if the vectors do not fit the data, the dual leaves its box, or a claim is better than what they prove.
+            False if the vectors do not fit the data, the dual leaves its box, a claim is better than what they prove, or the terms of
+            ``A @ coef`` cancel so far that float64 cannot tell: rounding above 1e-4 of the objective, or 1e-6 of it in the gap.
 
         Raises
         ------
         ValueError
             If the data themselves are malformed (NaN, infinite, shapes that do not match each other).
         """
-        data, t = check_problem(A, b, self.quantile, sample_weight, merge=False)
+        well_formed = are_real(self.quantile, self.objective, self.dual_bound, self.gap) and 0.0 < self.quantile < 1.0
+        data, t = check_problem(A, b, self.quantile if well_formed else 0.5, sample_weight, merge=False)
         coef, y, w = np.asarray(self.coef), np.asarray(self.dual), data.weights
-        d = data.shape[1] + self.fit_intercept
-        if coef.shape != (d,) or y.shape != data.b.shape or not (np.all(np.isfinite(coef)) and np.all(np.isfinite(y))):
+        if not (well_formed and is_finite_vector(coef, data.shape[1] + bool(self.fit_intercept)) and is_finite_vector(y, len(data.b))):
             return False
         if np.any(y > w * t) or np.any(y < w * (t - 1.0)):
             return False
         rows = append_ones(data.A) if self.fit_intercept else data.A
-        objective, slack, unmet, fitted_size = _recompute(rows, data.b, w, t, coef, y)
+        size, fitted_size = float(w @ np.abs(data.b)), _fitted_size(rows, w, coef)
+        if not fitted_size < _OVERFLOW:
+            return False
+        objective, slack, unmet, open_size = _recompute(rows, data.b, w, t, coef, y)
+        hidden = _RESIDUALS * max(_HIDDEN * (size + fitted_size), open_size)
+        if hidden > max(_HIDDEN_GAP * objective, _HIDDEN_SIZE * size):
+            return False
         missed, root_tau = equation_error(rows, w, unmet)
         price = 2.0 * root_tau * objective / min(t, 1.0 - t)
         slack += price * missed
-        size = float(w @ np.abs(data.b))
-        rounding = _RECOMPUTED * objective + _RESIDUALS * (size + fitted_size) + _EQUATIONS * price
+        rounding_gap = _RECOMPUTED * objective + _RESIDUALS * open_size + _EQUATIONS * price
+        rounding = rounding_gap + _RESIDUALS * (size + fitted_size)
         relative = max(objective, 1e-14 * size, np.finfo(float).tiny)
-        return bool(
+        return rounding < math.inf and bool(
             abs(objective - self.objective) <= rounding
             and self.dual_bound <= objective - slack + rounding
-            and slack <= self.gap * relative + rounding
+            and slack <= self.gap * relative + rounding_gap
             and self.gap >= 0.0
         )
 
@@ -125,19 +141,29 @@ class QuantileCertificate(DualCertificate):
         )
 
 
+def _fitted_size(rows: Any, w: FloatArray, coef: FloatArray) -> float:
+    """Return the size of the terms of ``diag(w) A coef``, which may be far larger than their sum; infinite where floats end."""
+    size = 0.0
+    with np.errstate(over="ignore"):
+        for start in range(0, len(w), _ROWS):
+            here = slice(start, start + _ROWS)
+            size += float(w[here] @ (abs(rows[here].astype(np.float64)) @ np.abs(coef)))
+    return size
+
+
 def _recompute(
     rows: Any, b: FloatArray, w: FloatArray, t: float, coef: FloatArray, y: FloatArray
 ) -> tuple[float, float, npt.NDArray[np.longdouble], float]:
-    """Return the loss, its distance from ``residual . y``, ``A.T y`` in extended precision, and the size of the terms of A coef."""
+    """Return the loss, its distance from ``residual . y``, ``A.T y`` in extended precision, and the size of what that distance sums."""
     losses, slacks, sizes = [], [], []
     unmet = np.zeros(rows.shape[1], dtype=np.longdouble)
     for start in range(0, len(b), _ROWS):
         here = slice(start, start + _ROWS)
         part = rows[here].astype(np.float64)
         residual = b[here] - part @ coef
-        loss = w[here] * np.where(residual > 0, t * residual, (t - 1.0) * residual)
-        losses.append(float(loss.sum()))
-        slacks.append(float((loss - y[here] * residual).sum()))
-        sizes.append(float(w[here] @ (abs(part) @ np.abs(coef))))
+        slope = w[here] * np.where(residual > 0, t, t - 1.0)
+        losses.append(float(slope @ residual))
+        slacks.append(float((slope - y[here]) @ residual))
+        sizes.append(float(np.abs(slope - y[here]) @ (np.abs(b[here]) + abs(part) @ np.abs(coef))))
         unmet += part.T.astype(np.longdouble) @ y[here]
     return math.fsum(losses), math.fsum(slacks), unmet, math.fsum(sizes)

@@ -185,7 +185,8 @@ class Search:
             return np.arange(n)
         distance, spread = np.abs(at.residual), self.shape.spread
         looked = self.rng.integers(n, size=_THRESHOLD_ROWS)
-        ratio = distance[looked] / np.maximum(spread[looked], np.finfo(float).tiny)
+        ratio = np.full(len(looked), np.inf)  # rows of zeros do not vary with the fit: their sign is known
+        np.divide(distance[looked], spread[looked], out=ratio, where=spread[looked] > 0.0)
         position = min(int(len(ratio) * rows / n), len(ratio) - 1)
         width = float(np.partition(ratio, position)[position])
         return np.flatnonzero(distance <= width * (1.0 + 1e-9) * spread)

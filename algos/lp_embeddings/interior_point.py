@@ -26,7 +26,7 @@ _STEP_BACK = 0.99995  # fraction of the way to the boundary of the box
 _START_INSIDE = 0.9  # share of the way to the boundary that the first dual may go
 _FEASIBILITY = 1e-10  # relative residual of the dual equations at which the loop may stop; the final correction brings it to rounding
 _ROUNDING = 1e-14  # complementarity relative to the size of the data below which float64 carries no information
-_STALL = 15  # iterations without a better iterate after which the method has done what float64 allows
+_STALL = 30  # iterations without a better iterate after which the method has done what float64 allows; a bad start may need 20 to recover
 
 
 @dataclass(frozen=True)

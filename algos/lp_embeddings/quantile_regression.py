@@ -279,7 +279,8 @@ def _result(search: Search, coef: FloatArray, final: Duality, tol: float, *, war
         )
     at_bound = (search.best_dual == data.weights * search.t) | (search.best_dual == data.weights * (search.t - 1.0))
     n_flips = int(np.count_nonzero(at_bound & (search.best_dual * final.residual < 0.0)))
-    dual = data.original_dual(search.best_dual)
+    given = data.weights if data.given_weights is None else data.given_weights
+    dual = np.clip(data.original_dual(search.best_dual), given * (search.t - 1.0), given * search.t)  # shares are rounded
     bound = final.objective - final.slack
     guarantee = Guarantee(
         kind="proved gap",

@@ -246,3 +246,12 @@ def test_shapes_that_do_not_fit_are_named(arguments, message):
 def test_bad_options_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         whitening(np.ones((5, 4)), **arguments)
+
+
+def test_sparse_table_with_a_column_of_zeros_and_row_multipliers():
+    dense = np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0], [4.0, 0.0, 0.0]])
+    scale = np.array([1.0, 2.0, 0.5])
+    white = whitening(sp.csr_array(dense), scale=scale)
+    same = whitening(dense, scale=scale)
+    assert white.rank == same.rank == 2
+    np.testing.assert_allclose(white.R_inv, same.R_inv, rtol=1e-14)

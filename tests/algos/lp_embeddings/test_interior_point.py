@@ -218,3 +218,10 @@ def test_twin_of_scaled_rows():
     out = np.empty_like(A)
     loops.scale_rows(A, w, out)
     np.testing.assert_array_equal(out, np.sqrt(w)[:, None] * A)
+
+
+@pytest.mark.parametrize("seed", [37, 63, 129, 236, 292, 375])
+def test_a_start_whose_merit_first_grows_is_not_given_up(seed):
+    rng = np.random.default_rng(seed)  # an extreme quantile, weights over six decades: twenty steps without a better iterate
+    A, b, weights = rng.standard_normal((500, 3)), rng.standard_cauchy(500), np.exp(rng.uniform(-7.0, 7.0, 500))
+    assert quantile_interior_point(A, b, 0.999, weights=weights).converged

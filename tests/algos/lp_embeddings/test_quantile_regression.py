@@ -596,3 +596,40 @@ def test_loops_have_met_few_types(regression):
     compiled = [len(kernel.signatures) for kernel in kernels if hasattr(kernel, "signatures")]
     assert kernels
     assert max(compiled, default=0) <= MAX_SIGNATURES
+
+
+@pytest.mark.parametrize("size", [1e10, 1e15, 1e300])
+def test_huge_coefficients_that_cancel_do_not_buy_tolerance(size):
+    x = np.linspace(-1.0, 2.0, 50)
+    A, b = np.column_stack([x, x]), 3.0 * x + np.cos(40.0 * x)
+    coef = np.array([size, -size])  # the fit is zero, far from optimal, and the rounding of A @ coef is of any size one likes
+    loss = 0.5 * float(np.abs(b - A @ coef).sum())
+    assert not QuantileCertificate(0.5, coef, np.zeros(50), loss, loss, 0.0).verify(A, b)
+
+
+def test_a_certificate_that_is_not_made_of_numbers_is_false():
+    A, b = np.ones((5, 1)), np.array([1.0, 2.0, 3.0, 10.0, 50.0])
+    true = certified_quantile(A, b).certificate
+    for change in (
+        {"quantile": "a"},
+        {"quantile": 2.0},
+        {"objective": None},
+        {"gap": "x"},
+        {"coef": np.array([1j])},
+        {"dual": np.array(["a"] * 5)},
+    ):
+        assert not replace(true, **change).verify(A, b)
+    assert not replace(true, coef=np.array([1e308])).verify(1e3 * A, b)  # a product that overflows, without a warning
+
+
+def test_certificate_of_repeated_rows_keeps_its_dual_inside_the_box():
+    A, b = np.ones((52_000, 1)), np.repeat(np.random.default_rng(0).standard_normal(4000), 13)
+    result = certified_quantile(A, b, 0.1, random_state=0)  # 13 rows become one, and (13 * 0.1) / 13 rounds to more than 0.1
+    assert np.all(result.dual <= 0.1)
+    assert result.certificate.verify(A, b)
+
+
+def test_rows_of_zeros_on_a_tall_table_raise_no_warning():
+    rng = np.random.default_rng(1)
+    A, b = rng.integers(-1, 2, (5000, 2)).astype(float), 1e20 * rng.standard_normal(5000)
+    assert certified_quantile(A, b, 0.9, random_state=0).gap <= GAP
