@@ -77,7 +77,7 @@ class State:
             return False
         if self.claim.kind in DETERMINISTIC:
             return any(part.k_lo > 0 for part in self.honest())
-        if self.log_R() < -math.log(self.claim.rule.alpha_R):
+        if self.log_R() < self.claim.rule.refutes_at:
             return False
         return not any(self.guard_failure(part) for part in self.honest())
 

@@ -96,6 +96,8 @@ def _accepted_reason(claim: Claim, part: PartState) -> str:
 
 
 def _undecided_reason(part: PartState) -> str:
+    if part.ln_A is not None and math.isinf(part.ln_A):
+        return "its brackets may miss more often than the margin leaves room for: no number of trials accepts it"
     unresolved = part.k_hi - part.k_lo
     if unresolved:
         return f"{unresolved:,} of {part.n:,} trials stay unresolved between the ends of their brackets"
@@ -103,7 +105,7 @@ def _undecided_reason(part: PartState) -> str:
 
 
 def _cheater_status(state: State, part: PartState) -> tuple[Status, str]:
-    if state.log_R(part.part.subject) >= -math.log(state.claim.rule.alpha_R):
+    if state.log_R(part.part.subject) >= state.claim.rule.refutes_at:
         return "REFUTED", "the cheating subject was caught"
     return "ERROR", "the cheating subject was not caught"
 
@@ -187,7 +189,8 @@ def _refutation_reason(state: State, first: Evidence) -> str:
         slack = "" if first.slack is None else f"; slack {first.slack.worst:.4g}"
         return f"{first.part.label}: {first.reason}{slack}"
     trials = sum(part.n for part in state.honest())
-    return f"E = {_power(state.log_R())} >= {1 / state.claim.rule.alpha_R:.0e} after {trials:,} trials; strongest in {first.part.label}"
+    threshold = f"{math.exp(state.claim.rule.refutes_at):.0e}"
+    return f"E = {_power(state.log_R())} >= {threshold} after {trials:,} trials; strongest in {first.part.label}"
 
 
 def _success_reason(state: State, status: Status, honest: Sequence[Evidence]) -> str:

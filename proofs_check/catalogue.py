@@ -62,6 +62,9 @@ _TRIALS: dict[str, dict[Tier, int]] = {
 _SLACK_TRIALS: dict[Tier, int] = {"quick": 256, "full": 2048, "nightly": 16_384}
 
 
+_RULE = ("alpha_R", "alpha_A", "margin", "bracket_miss", "instance_miss")
+
+
 class Common(TypedDict, total=False):
     """Keywords that every decorator takes.
 
@@ -89,6 +92,8 @@ class Common(TypedDict, total=False):
     blind_to: Sequence[str]
     alpha_R: float
     alpha_A: float
+    bracket_miss: float
+    instance_miss: float
     margin: Margin
     ladder: Callable[..., Any]
     frozen: Mapping[str, Num]
@@ -289,7 +294,7 @@ class Catalogue:
             if needed not in common:
                 raise ClaimDefinitionError(f"{claim_id}: no {needed!r}; every claim states it")
         options: dict[str, Any] = {"levels": tuple(levels), "budget": budget, "envelope": envelope}
-        rule = Rule(kind, sense=sense, delta_in_algorithm=delta_in_algorithm, **options, **_given(common, "alpha_R", "alpha_A", "margin"))
+        rule = Rule(kind, sense=sense, delta_in_algorithm=delta_in_algorithm, **options, **_given(common, *_RULE))
         try:
             formula = None if bound is None else _bound(bound, sense, common)
         except ClaimDefinitionError as error:

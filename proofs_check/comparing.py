@@ -113,6 +113,35 @@ def compare(
     return replace(result, verdict=climb.verdict, slope=slope)
 
 
+def audit(
+    found: Comparison,
+    outcome: Outcome,
+    bound: Any,
+    budget: FloatBudget | None,
+    instance: Instance,
+    repeat: Callable[[str], float],
+) -> Comparison:
+    """Look behind an identity that holds: repeat the trial in finer precision against the tolerance of *that* precision.
+
+    A falsehood smaller than the rounding of double precision hides in its tolerance; in a finer one it stays while the tolerance shrinks.
+
+    Parameters
+    ----------
+    found : Comparison
+        What double precision said; returned unchanged unless the finer precision refutes.
+    outcome, bound, budget, instance, repeat
+        As in :func:`compare`.
+    """
+    climb = floats.climb(repeat)
+    if found.verdict != "holds" or climb.verdict != "refuted" or budget is None:
+        return found
+    unit = floats.unit_roundoff(climb.levels[-1])
+    allowed = float(np.max(floats.tolerance(budget, instance, replace(outcome, reference=bound), unit)))
+    if climb.residuals[-1] <= CLEAR * allowed:
+        return found
+    return replace(found, verdict="refuted", slope=climb.slope)
+
+
 def _excess(value: Any, bound: Any, sense: Sense, *, sure: bool) -> Any:
     """How far the value lies on the wrong side (of the nearer ends of brackets when ``sure``); exact for rationals."""
     near, far = (low, high) if sure else (high, low)

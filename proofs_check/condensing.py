@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from proofs_check import comparing, rules
-from proofs_check.model import DETERMINISTIC, STREAMS, BlockRecord, Outcome
+from proofs_check.model import DETERMINISTIC, STREAMS, BlockRecord, Interval, Outcome
 from proofs_check.trials import Level, Trial, Trials
 
 # ---------------------------------------------------------------------------------------------- the short way: counts of bare numbers
@@ -20,6 +20,7 @@ def plain_numbers(values: Sequence[Any]) -> np.ndarray | None:
     return np.array(values, dtype=np.float64)
 
 
+AUDIT_EVERY = 100
 _NUMBERS = {float, int, bool, np.float64, np.float32, np.int64, np.bool_}
 
 
@@ -28,6 +29,7 @@ def condense_numbers(source: Trials, level: Level, bound: Any, values: np.ndarra
     unit = source.unit
     assert source.claim.bound is not None
     sense = source.claim.bound.sense
+    _check_misses(source, bound)
     x, b = (values, bound) if sense != ">=" else (bound, values)
     slacks = comparing.ratios(comparing.high(x), comparing.low(b))
     if np.isnan(slacks).any():
@@ -50,6 +52,8 @@ def condense(source: Trials, level: Level, trials: Sequence[Trial]) -> BlockReco
     """Condense the trials of a block into the record of one level, as the kind of the claim asks."""
     kind = source.claim.kind
     record = replace(source.unit.blank(level), n=len(trials))
+    for trial in trials:
+        _check_misses(source, None, trial.outcome)
     requires = source.claim.requires
     void = [False if requires is None else not requires(trial.instance, trial.outcome) for trial in trials]
     record = replace(record, void=sum(void))
@@ -63,6 +67,22 @@ def condense(source: Trials, level: Level, trials: Sequence[Trial]) -> BlockReco
     if kind == "expectation":
         return _bets(source, level, trials, void, record)
     return _counted(source, level, kept, record)
+
+
+def _check_misses(source: Trials, bound: Any, outcome: Outcome | None = None) -> None:
+    """Refuse a bracket that is less certain than the claim declares: what it may miss is paid for in advance."""
+    rule = source.claim.rule
+    if isinstance(bound, Interval) and bound.miss * len(source.claim.parts()) > rule.instance_miss:
+        raise ValueError(
+            f"the bound's bracket ({bound.certificate}) misses with probability {bound.miss:g}; declare instance_miss, the sum over "
+            f"{len(source.claim.parts())} parts, or make it certain"
+        )
+    for value in () if outcome is None else (outcome.value, outcome.claimed, outcome.reference):
+        if isinstance(value, Interval) and value.miss > rule.bracket_miss:
+            raise ValueError(
+                f"a bracket ({value.certificate}) misses with probability {value.miss:g}, the claim declares bracket_miss="
+                f"{rule.bracket_miss:g}; declare as much, or make the bracket certain"
+            )
 
 
 def _number(value: Any) -> float:
@@ -84,9 +104,10 @@ def _bounds(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]]) -
     """Evaluate the bound for every trial, once where all share their instance."""
     if not trials:
         return []
-    if source.fresh:
-        return [source.bound(trial.instance, level) for _, trial in trials]
-    return [source.bound(trials[0][1].instance, level)] * len(trials)
+    distinct = [source.bound(trial.instance, level) for _, trial in (trials if source.fresh else trials[:1])]
+    for bound in distinct:
+        _check_misses(source, bound)
+    return distinct if source.fresh else distinct * len(trials)
 
 
 def _counted(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]], record: BlockRecord) -> BlockRecord:
@@ -182,7 +203,7 @@ def _witnesses(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]]
 def _deterministic(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]], record: BlockRecord) -> BlockRecord:
     if not trials:
         return record
-    compared = [compare_trial(source, level, trial) for _, trial in trials]
+    compared = [_audited(source, level, index, trial) for index, trial in trials]
     slacks = [c.slack for c in compared]
     # The trial to keep is a confirmed violation where there is one, else the tightest.
     at = max(range(len(compared)), key=lambda i: (compared[i].verdict == "refuted", slacks[i]))
@@ -202,10 +223,22 @@ def _deterministic(source: Trials, level: Level, trials: Sequence[tuple[int, Tri
     )
 
 
+def _audited(source: Trials, level: Level, index: int, trial: Trial) -> comparing.Comparison:
+    """Compare; beyond the quick tier one trial in a hundred is repeated in finer precision although it passed."""
+    found, unit = compare_trial(source, level, trial), source.unit
+    number = unit.block * source.claim.tiers[unit.tier].block + index
+    if source.claim.kind != "identity" or unit.tier == "quick" or number % AUDIT_EVERY or trial.repeat is None:
+        return found
+    bound = source.bound(trial.instance, level)
+    bound = bound if bound is not None else trial.outcome.reference
+    return comparing.audit(found, trial.outcome, bound, source.claim.rule.budget, trial.instance, trial.repeat)
+
+
 def compare_trial(source: Trials, level: Level, trial: Trial) -> comparing.Comparison:
     """Judge one trial of an inequality or an identity."""
     claim, outcome = source.claim, trial.outcome
     bound = source.bound(trial.instance, level)
+    _check_misses(source, bound)
     if bound is None:
         bound = outcome.reference if outcome.reference is not None else outcome.claimed
     if bound is None:

@@ -23,6 +23,7 @@ How the modules meet
 A part's state is a function of the prefix of its records, so that a verdict never depends on the number of workers.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -202,12 +203,21 @@ class Rule:
     delta_in_algorithm: bool = False
     envelope: tuple[float, float] | None = None  # [lo, hi] of a mean's summands
     sense: Sense = "<="  # of a claim without a bound: how the value relates to the reference that comes with it
+    bracket_miss: float = 0.0  # largest `Interval.miss` of brackets that are made afresh in every trial
+    instance_miss: float = 0.0  # sum over the parts of the `Interval.miss` of bounds, which are fixed with the instance
 
     def __post_init__(self) -> None:
         one_of(self.sense, ("<=", ">=", "=="), "sense")
         for name in ("alpha_R", "alpha_A"):
             value = getattr(self, name)
             require(0 < value < 1, f"{name}={value}", "error probabilities lie strictly between 0 and 1")
+        require(0 <= self.bracket_miss < 1, f"bracket_miss={self.bracket_miss}", "a probability in [0, 1)")
+        spent = min(self.alpha_R, self.alpha_A) / 2
+        require(
+            0 <= self.instance_miss <= spent,
+            f"instance_miss={self.instance_miss:g}",
+            f"brackets that are fixed with the instance may spend half of the error probabilities, here {spent:g}; make them more certain",
+        )
         require(all(0 < level < 1 for level in self.levels), f"levels={self.levels}", "levels lie strictly between 0 and 1")
         require(len(set(self.levels)) == len(self.levels), f"levels={self.levels} repeat", "list each level once")
         require(
@@ -215,6 +225,16 @@ class Rule:
             f"budget={self.budget!r} is a bare tolerance",
             "pass FloatBudget(k, cond, scale, why)",
         )
+
+    @property
+    def refutes_at(self) -> float:
+        """Log evidence that refutes: what fixed brackets may miss is taken from the error probability first."""
+        return -math.log(self.alpha_R - self.instance_miss)
+
+    @property
+    def accepts_at(self) -> float:
+        """Log evidence that accepts a part."""
+        return -math.log(self.alpha_A - self.instance_miss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +348,12 @@ class Claim:
             self.kind != "identity" or self.rule.budget is not None,
             "identity without float budget",
             "pass FloatBudget(k, cond, scale, why)",
+        )
+        missing = self.rule.bracket_miss > 0 or self.rule.instance_miss > 0
+        require(
+            not missing or (self.kind in ("tail", "soundness") and self.sense != "=="),
+            f"brackets that may miss in a {self.kind} claim of sense {self.sense!r}",
+            "only one-sided statements with a probability can pay for a miss; use brackets that are certain",
         )
         require(
             self.kind not in ("inequality", "witness") or self.sense != "==",

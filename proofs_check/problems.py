@@ -114,7 +114,7 @@ class Interval:
 
     def __post_init__(self) -> None:
         require(bool(self.certificate.strip()), "an interval has no certificate", "say what proves the bracket")
-        require(self.miss == 0, f"a bracket that misses with probability {self.miss} is not judged yet", "use a bracket that is certain")
+        require(0 <= self.miss < 1, f"miss={self.miss!r} of a bracket", "a probability in [0, 1); 0 for a bracket that is certain")
         if not self.lo <= self.hi:
             raise ValueError(f"inverted or undefined interval [{self.lo}, {self.hi}] from {self.certificate!r}: lo must not exceed hi")
 

@@ -43,7 +43,17 @@ _known: dict[tuple[int, Tier, int], tuple[Claim, str]] = {}
 
 def _fingerprint(claim: Claim, tier: Tier, root: int) -> str:
     rule = claim.rule
-    numbers = (claim.id, claim.version, claim.kind, rule.alpha_R, rule.alpha_A, rule.levels, rule.delta_in_algorithm, root)
+    numbers = (
+        claim.id,
+        claim.version,
+        claim.kind,
+        rule.alpha_R,
+        rule.alpha_A,
+        rule.levels,
+        rule.delta_in_algorithm,
+        rule.bracket_miss,
+        root,
+    )
     pieces: list[Any] = [*numbers, claim.tiers[tier].block, SCHEMA, np.__version__, _package("scipy"), _package("proofs_check")]
     pieces += [claim.measure, claim.requires, claim.ladder, rule.budget, claim.bound]
     for family in claim.families:

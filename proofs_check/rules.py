@@ -82,6 +82,11 @@ def new_state(claim: Claim, tier: Tier, parts: Sequence[Part]) -> State:
         if claim.kind in COUNTED:
             state.p0 = _allowed_probability(claim, part)
             state.p1 = margins(claim, tier, state.p0)[1]
+            if state.p0 + claim.rule.bracket_miss >= 1.0:
+                raise ClaimDefinitionError(
+                    f"{claim.id}: {part.label} may fail with probability {state.p0:g}, its brackets with {claim.rule.bracket_miss:g}: "
+                    "nothing could refute it; make the brackets more certain"
+                )
         states[key_of(part)] = state
     return State(claim, tier, states)
 
@@ -121,7 +126,7 @@ def update(state: State, record: BlockRecord) -> None:
     part.ln_R, part.ln_A = _evidence(state, part)
     part.path.append((part.n, part.ln_R, math.nan if part.ln_A is None else part.ln_A))
     # An R above one says "false, though by less than the margin": such a part goes on until it is refuted or the budget is spent.
-    if part.ln_A is not None and part.ln_A >= -math.log(state.claim.rule.alpha_A) and part.ln_R <= 0.0:
+    if part.ln_A is not None and part.ln_A >= state.claim.rule.accepts_at and part.ln_R <= 0.0:
         part.accepted = True
 
 
@@ -143,7 +148,7 @@ def frozen(state: State, part: Part) -> bool:
     """
     own = state.parts[key_of(part)]
     if not own.honest:
-        return state.log_R(part.subject) >= -math.log(state.claim.rule.alpha_R)
+        return state.log_R(part.subject) >= state.claim.rule.refutes_at
     return state.settled(own)
 
 
@@ -268,4 +273,9 @@ def _evidence(state: State, part: PartState) -> tuple[float, float | None]:
         counts = np.array([part.k_lo, part.harmful, min(max(round(part.n * part.p0), part.k_lo), part.harmful)])
         ln_R = float(evalues.log_refute_two_sided(counts, part.n, part.p0).min())
         return ln_R, float(evalues.log_accept_two_sided(counts[:2], part.n, low, high).min())
-    return evalues.count_evidence(part.k_lo, part.harmful, part.n, part.p0, part.p1)
+    # A bracket that misses hides or feigns a failure: the refuting side allows as many more, the accepting side as many fewer.
+    miss = claim.rule.bracket_miss
+    p0, p1 = part.p0 + miss, part.p1 - miss
+    if p1 <= 0.0:
+        return evalues.count_evidence(part.k_lo, part.k_lo, part.n, p0, part.p1)[0], -math.inf
+    return evalues.count_evidence(part.k_lo, part.harmful, part.n, p0, p1)

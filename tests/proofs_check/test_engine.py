@@ -12,6 +12,7 @@ import pytest
 
 from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, check, run
 from proofs_check.engine import _next_folder
+from proofs_check.floats import unit_roundoff
 from proofs_check.records import load_records
 
 ANY = [Mutant("any", "impl", {"f": lambda f: lambda *a: 1e9}, why="nonsense")]
@@ -160,6 +161,19 @@ def test_a_budget_that_is_too_small_does_not_refute():
     verdict = verdicts(cat)[0]["ZZ-01"]
     assert verdict.status == "INCONCLUSIVE"
     assert "budget was too small" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("falsehood", "tier", "status"), [(5e-17, "quick", "SURVIVED"), (5e-17, "full", "REFUTED"), (0.0, "full", "SURVIVED")]
+)
+def test_a_falsehood_below_the_rounding_of_double_is_found_beyond_the_quick_tier(falsehood, tier, status):
+    """One passing trial in a hundred is repeated: 5e-17 hides in the tolerance of double precision, 1.1e-16, and not in a finer one."""
+    cat = declare(
+        "identity",
+        budget=FloatBudget(k=1, why="one rounding"),
+        ladder=lambda inst, rng, impl, level: falsehood + unit_roundoff(level) / 2,
+    )(lambda inst, rng, impl: Outcome(1.0, reference=1.0))
+    assert verdicts(cat, tier=tier, mutants="none")[0]["ZZ-01"].status == status
 
 
 # ------------------------------------------------------------------------------------------------------------------ broken measurements

@@ -73,7 +73,7 @@ def test_a_claim_with_a_hole_names_it(changes, words):
         (lambda: model.Family("a", weight=0), "weights are positive"),
         (lambda: model.DatasetRef("a", "module.function"), "package.module:function"),
         (lambda: model.Interval(0, 1, ""), "no certificate"),
-        (lambda: model.Interval(0, 1, "c", miss=0.01), "not judged yet"),
+        (lambda: model.Interval(0, 1, "c", miss=1.0), "certain"),
         (lambda: model.EquivalentProof(""), "no proof"),
     ],
 )
