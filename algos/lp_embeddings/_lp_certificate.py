@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.lp_embeddings import bounds
-from algos.lp_embeddings._dual_certificate import DualCertificate, equation_error
+from algos.lp_embeddings._dual_certificate import DualCertificate, are_real, equation_error, is_finite_vector
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
 
 __all__ = ["LpCertificate"]
@@ -21,6 +21,13 @@ _RESIDUALS = 2e-15
 """Rounding of a residual, relative to the terms of which it is the difference."""
 _EQUATIONS = 1e-12
 """Rounding of the whitened equations, whose columns have unit length; badly conditioned ones are treated in extended precision."""
+
+_HIDDEN_GAP = 1e-6
+"""Rounding beyond this share of the objective hides false claims: coefficients that are huge and cancel must not buy it."""
+_HIDDEN_SIZE = 1e-13
+"""The same relative to the responses, for fits whose objective is zero up to rounding."""
+_OVERFLOW = 1e300
+"""Fitted values of this size, which no data allow, are not worked with."""
 
 _ROWS = 4096
 
@@ -87,7 +94,8 @@ class LpCertificate(DualCertificate):
         Returns
         -------
         bool
-            False if the vectors do not fit the data, or a claim is better than what they prove.
+            False if the vectors do not fit the data, a claim is better than what they prove, or the terms of ``A @ coef`` cancel so far
+            that float64 cannot tell: rounding above 1e-6 of the objective.
 
         Raises
         ------
@@ -96,13 +104,22 @@ class LpCertificate(DualCertificate):
         """
         data, _ = check_problem(A, b, 0.5, sample_weight, merge=False)
         coef, y, w = np.asarray(self.coef), np.asarray(self.dual), data.weights
-        if coef.shape != (data.shape[1] + self.fit_intercept,) or y.shape != data.b.shape:
+        if not (are_real(self.p, self.objective, self.dual_bound, self.gap) and 1.0 <= self.p < math.inf):
             return False
-        if not (1.0 <= self.p < np.inf and np.all(np.isfinite(coef)) and np.all(np.isfinite(y))) or np.any(y[w == 0.0]):
+        if not (is_finite_vector(coef, data.shape[1] + bool(self.fit_intercept)) and is_finite_vector(y, len(data.b))):
+            return False
+        if np.any(y[w == 0.0]):
             return False
         rows = append_ones(data.A) if self.fit_intercept else data.A
-        residual, unmet, terms = _products(rows, data.b, coef, y)
+        terms = _fitted_size(rows, coef)
+        if not float(terms.max(initial=0.0)) < _OVERFLOW:
+            return False
+        residual, unmet = _products(rows, data.b, coef, y)
         objective = bounds.lp_norm(values=residual, p=self.p, weights=w)
+        size = bounds.lp_norm(values=data.b, p=self.p, weights=w)
+        hidden = _RESIDUALS * (size + bounds.lp_norm(values=terms, p=self.p, weights=w))
+        if hidden > max(_HIDDEN_GAP * objective, _HIDDEN_SIZE * size):
+            return False
         length = bounds.lp_dual_norm(dual=y, p=self.p, weights=w)
         slack, rounding = objective, 0.0  # the dual vector zero proves that norms are not negative
         if length > 0.0:
@@ -110,10 +127,9 @@ class LpCertificate(DualCertificate):
             price = 2.0 * bounds.norm_comparison(p=self.p, rows=len(w), leverage=root_tau**2) * objective / length
             slack = objective - math.fsum((y / length * residual).tolist()) + price * error
             rounding = _EQUATIONS * price
-        size = bounds.lp_norm(values=data.b, p=self.p, weights=w)
-        rounding += _RECOMPUTED * objective + _RESIDUALS * (size + bounds.lp_norm(values=terms, p=self.p, weights=w))
+        rounding += _RECOMPUTED * objective + hidden
         relative = max(objective, 1e-14 * size, np.finfo(float).tiny)
-        return bool(
+        return rounding < math.inf and bool(
             abs(objective - self.objective) <= rounding
             and self.dual_bound <= objective - slack + rounding
             and slack <= self.gap * relative + rounding
@@ -130,14 +146,20 @@ class LpCertificate(DualCertificate):
         )
 
 
-def _products(rows: Any, b: FloatArray, coef: FloatArray, y: FloatArray) -> tuple[FloatArray, npt.NDArray[np.longdouble], FloatArray]:
-    """Return the residual, ``A.T y`` in extended precision, and the size of the terms of every entry of A coef."""
-    residual, terms = np.empty(len(b)), np.empty(len(b))
+def _fitted_size(rows: Any, coef: FloatArray) -> FloatArray:
+    """Return the size of the terms of every entry of A coef, which may be far larger than their sum; infinite where floats end."""
+    with np.errstate(over="ignore"):
+        parts = [abs(rows[start : start + _ROWS].astype(np.float64)) @ np.abs(coef) for start in range(0, rows.shape[0], _ROWS)]
+    return np.concatenate(parts)
+
+
+def _products(rows: Any, b: FloatArray, coef: FloatArray, y: FloatArray) -> tuple[FloatArray, npt.NDArray[np.longdouble]]:
+    """Return the residual, and ``A.T y`` in extended precision."""
+    residual = np.empty(len(b))
     unmet = np.zeros(rows.shape[1], dtype=np.longdouble)
     for start in range(0, len(b), _ROWS):
         here = slice(start, start + _ROWS)
         part = rows[here].astype(np.float64)
         residual[here] = b[here] - part @ coef
-        terms[here] = abs(part) @ np.abs(coef)
         unmet += part.T.astype(np.longdouble) @ y[here]
-    return residual, unmet, terms
+    return residual, unmet

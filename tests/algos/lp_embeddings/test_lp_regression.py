@@ -377,6 +377,24 @@ def test_false_claims_are_refused(certificate, table):
     assert not certificate.verify(A, b, np.linspace(1, 2, 500))
 
 
+def test_coefficients_that_cancel_buy_no_tolerance():
+    rng = np.random.default_rng(10)
+    A = rng.standard_normal((200, 3))
+    A[:, 2] = A[:, 0] + A[:, 1]
+    b = rng.standard_normal(200)
+    honest = certified_lp(A, b, 1.5).certificate
+    worse = honest.coef + np.array([0.1, 0.0, 0.0])
+    claims = {"objective": norm(b - A @ worse, 1.5), "gap": 0.0}
+    for size in (0.0, 1e6, 1e12, 1e160, 1e308):
+        lie = replace(honest, coef=worse + size * np.array([1.0, 1.0, -1.0]), **claims, dual_bound=claims["objective"])
+        assert not lie.verify(A, b)
+
+
+@pytest.mark.parametrize("change", [{"p": "1.5"}, {"gap": None}, {"coef": np.array(["a", "b", "c", "d"])}, {"dual": np.full(500, 1j)}])
+def test_malformed_certificates_are_refused(certificate, table, change):
+    assert not replace(certificate, **change).verify(table[0][:500], table[1][:500])
+
+
 def test_certificate_survives_storage(certificate, table, tmp_path):
     certificate.save(tmp_path / "c.npz")
     for copy in (LpCertificate.from_json(certificate.to_json()), LpCertificate.load(tmp_path / "c.npz")):
