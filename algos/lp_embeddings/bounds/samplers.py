@@ -9,7 +9,15 @@ import numpy.typing as npt
 from algos.lp_embeddings.bounds._checks import need, need_exponent
 from algos.lp_embeddings.bounds.sensitivities import total_sensitivity_range
 
-__all__ = ["SAMPLERS", "bernoulli_variance", "fixed_size_variance", "norm_power", "sample_size", "uniform_miss_probability"]
+__all__ = [
+    "SAMPLERS",
+    "bernoulli_variance",
+    "fixed_size_variance",
+    "leading_rows",
+    "norm_power",
+    "sample_size",
+    "uniform_miss_probability",
+]
 
 
 SAMPLERS = (
@@ -26,8 +34,38 @@ SAMPLERS = (
 """Names that `sample_size` understands."""
 
 
-def _leading_rows(sampler: str, p: float, d: float, S: float) -> float:
-    """Leading factor of the sample size: what multiplies C eps^-2 L."""
+def leading_rows(*, sampler: str, p: float, d: float, S: float, n: int | None = None, max_sensitivity: float | None = None) -> float:
+    r"""Leading factor f of the sample size, which :math:`C\varepsilon^{-2}L` multiplies; see the table of `sample_size`.
+
+    Parameters
+    ----------
+    sampler : str
+        One of `SAMPLERS`.
+    p : float
+        Exponent of the norm.
+    d : float
+        Rank.
+    S : float
+        Total sensitivity.
+    n, max_sensitivity : optional
+        Number of rows and largest sensitivity; needed by ``sampler="uniform"``.
+
+    Raises
+    ------
+    ValueError
+        The sampler is unknown or has no guarantee at this p.
+
+    Examples
+    --------
+    >>> leading_rows(sampler="sensitivity_power", p=1.0, d=16, S=6.0)
+    36.0
+    """
+    need_exponent(p)
+    need(sampler in SAMPLERS, f"sampler={sampler!r} is unknown; choose one of {', '.join(SAMPLERS)}")
+    if sampler == "uniform":
+        if n is None or max_sensitivity is None:
+            raise ValueError("sampler='uniform' needs n and max_sensitivity: its size grows with n * max s_i / S")
+        return max(1.0, n * max_sensitivity / S) * leading_rows(sampler="sensitivity", p=p, d=d, S=S)
     if sampler == "lewis":
         return max(d, math.pow(d, p / 2.0))
     if sampler == "sensitivity_classical":
@@ -108,18 +146,12 @@ def sample_size(
     160
     """
     need_exponent(p)
-    need(sampler in SAMPLERS, f"sampler={sampler!r} is unknown; choose one of {', '.join(SAMPLERS)}")
     need(d >= 1, f"d={d!r} must be at least 1")
     need(0.0 < eps < math.inf, f"eps={eps!r} must be positive and finite")
     need(0.0 < delta < 1.0, f"delta={delta!r} must lie strictly between 0 and 1")
     total = total_sensitivity_range(p=p, rank=d)[1] if S is None else float(S)
     need(total > 0.0, f"S={S!r} must be positive")
-    if sampler == "uniform":
-        if n is None or max_sensitivity is None:
-            raise ValueError("sampler='uniform' needs n and max_sensitivity: its size grows with n * max s_i / S")
-        leading = max(1.0, n * max_sensitivity / total) * _leading_rows("sensitivity", p, d, total)
-    else:
-        leading = _leading_rows(sampler, p, d, total)
+    leading = leading_rows(sampler=sampler, p=p, d=d, S=total, n=n, max_sensitivity=max_sensitivity)
     log_factor = max(1.0, math.log(d / delta)) if L is None else L
     return math.ceil(C * leading * log_factor / eps**2)
 
