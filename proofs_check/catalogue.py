@@ -49,6 +49,7 @@ from proofs_check.model import (
     Tier,
     as_source,
 )
+from proofs_check.reported import attribute_claim
 
 Measure = TypeVar("Measure", bound=Callable[..., Any])
 MAX_CLAIMS = 1000  # times alpha_R = 1e-6 keeps the chance of any false alarm in a whole catalogue below 1e-3
@@ -140,11 +141,20 @@ class Catalogue:
     def add(self, claim: Claim) -> Claim:
         """Add a finished claim; a second claim of the same id is refused.
 
+        Where the bound names the attribute by which an estimator reports it, the claim ``<id>w`` that both are equal is added too.
+
         Raises
         ------
         ClaimDefinitionError
             Duplicate id, a kind that the engine cannot decide, or more than 1000 claims.
         """
+        claim = self._insert(claim)
+        reported = attribute_claim(claim)
+        if reported is not None:
+            self._insert(reported)
+        return claim
+
+    def _insert(self, claim: Claim) -> Claim:
         from proofs_check.rules import DECIDABLE
 
         if claim.id in self._claims:
@@ -160,7 +170,7 @@ class Catalogue:
     def extend(self, other: "Catalogue") -> None:
         """Add every claim of another catalogue."""
         for claim in other.claims:
-            self.add(claim)
+            self._insert(claim)
 
     def select(self, patterns: Iterable[str] = (), *, system: str | None = None, kind: str | None = None) -> tuple[Claim, ...]:
         """Return the claims that match one of the ids or globs (all for none), a system (first part of the topic) and a kind.

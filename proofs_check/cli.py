@@ -59,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument(
         "--backend", choices=("serial", "loky", "threads"), help="where blocks run (default: serial for one job, else loky)"
     )
-    running.add_argument("--mutants", choices=("auto", "none", "quick", "all"), default="auto", help="auto: quick ones in quick, else all")
+    running.add_argument(
+        "--mutants",
+        choices=("auto", "none", "quick", "all", "generated"),
+        default="auto",
+        help="auto: quick ones in quick, else all and generated ones",
+    )
     running.add_argument("--root", type=int, help="root of all seeds (recorded)")
     running.add_argument("--max-seconds", type=float, help="start nothing new after this time")
     running.add_argument("--out", default=RUNS, help=f"folder of runs (default: {RUNS})")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -243,8 +244,13 @@ def compare_trial(source: Trials, level: Level, trial: Trial) -> comparing.Compa
         bound = outcome.reference if outcome.reference is not None else outcome.claimed
     if bound is None:
         raise ValueError("nothing to compare with: give the claim a bound, or return Outcome(value, reference=...)")
-    sense = claim.sense
-    return comparing.compare(outcome, bound, sense, claim.rule.budget, trial.instance, trial.repeat)
+    exact = source.exact_bound(trial.instance, level)
+    if exact is not None and isinstance(outcome.value, int | Fraction):
+        bound, exact = exact, None
+    found = comparing.compare(outcome, bound, claim.sense, claim.rule.budget, trial.instance, trial.repeat)
+    if found.verdict == "holds" or exact is None:
+        return found
+    return comparing.compare(outcome, exact, claim.sense, claim.rule.budget, trial.instance, trial.repeat)  # the formula did not round
 
 
 def is_violation(source: Trials, level: Level, trial: Trial) -> bool:

@@ -31,7 +31,7 @@ def slack_words(verdict: Verdict) -> str:
 
 def mutant_words(verdict: Verdict) -> str:
     """Count the mutants that ran and those that were treated as they should be."""
-    ran = [mutant for mutant in verdict.mutants if mutant.status != "not run"]
+    ran = [mutant for mutant in verdict.mutants if mutant.status not in ("blind", "not run")]
     good = sum(mutant.status in ("killed", "equivalent") for mutant in ran)
     return f"mutants {good}/{len(ran)}" if ran else "mutants not run"
 
@@ -55,7 +55,7 @@ def claim_words(verdict: Verdict, title: str) -> str:
 def run_words(result: RunResult) -> str:
     """Summarise a run in one line."""
     counts = " ".join(f"{count} {status}" for status, count in reversed(result.counts.items()) if count) or "nothing ran"
-    ran = [m for v in result.verdicts for m in v.mutants if m.status != "not run"]
+    ran = [m for v in result.verdicts for m in v.mutants if m.status not in ("blind", "not run")]
     good = sum(m.status in ("killed", "equivalent") for m in ran)
     return f"{len(result.verdicts)} claims: {counts} | mutants {good}/{len(ran)} | {result.seconds:.1f} s | exit {result.exit_code}"
 

@@ -21,7 +21,7 @@ from proofs_check.scheduling import Case, Records, Track
 from proofs_check.seeds import ROOT, global_state_kept
 
 RUNS = Path("build/runs")
-MUTANT_CHOICES = ("auto", "none", "quick", "all")
+MUTANT_CHOICES = ("auto", "none", "quick", "all", "generated")
 
 
 class Listener(Protocol):
@@ -104,8 +104,8 @@ def run(
         Further restrictions.
     root : int
         Root of all seeds; another root is another draw, and is recorded.
-    mutants : {"auto", "none", "quick", "all"}, default="auto"
-        "auto" runs quick mutants in the quick tier and all of them in larger ones.
+    mutants : {"auto", "none", "quick", "all", "generated"}, default="auto"
+        "auto" runs quick mutants in the quick tier, all and generated ones in larger ones; "generated" does so in any tier.
     out : path or None
         Folder of runs; this run writes ``<out>/<n>/{records,results}.jsonl`` with the next free number.  None writes nothing.
     resume : path, optional

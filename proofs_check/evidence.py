@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 Status = Literal["VERIFIED", "SURVIVED", "INCONCLUSIVE", "UNAVAILABLE", "ERROR", "REFUTED"]
 Tier = Literal["quick", "full", "nightly"]
-Where = Literal["bound", "impl", "env"]
-MutantStatus = Literal["killed", "survived", "equivalent", "error", "not run"]
+Where = Literal["bound", "impl", "env", "claim"]
+MutantStatus = Literal["killed", "survived", "equivalent", "error", "blind", "not run"]
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 STATUSES: tuple[Status, ...] = get_args(Status)  # from best to worst: a claim is as good as its worst part
@@ -152,6 +152,8 @@ class MutantResult:
     n: int = 0
     reason: str = ""
     seconds: float = 0.0
+    generated: bool = False
+    also: tuple[str, ...] = ()  # further claims that noticed it, where all were asked
 
 
 @dataclass(frozen=True, slots=True)

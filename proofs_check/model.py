@@ -271,9 +271,10 @@ class EquivalentProof:
 class Mutant:
     """A plausible mistake that must be caught.
 
-    ``make`` turns the original into the wrong one: ``fn -> fn`` for ``where="bound"``, ``instance -> instance`` for ``"env"`` and, for
-    ``"impl"``, either ``mapping -> mapping`` or a mapping ``{name: function -> function}``.  ``killers`` are claim ids (when empty: the
-    owner, then its companions); ``part`` is a glob over part labels: the quick tier runs the mutant there only.
+    ``make`` turns the original into the wrong one: ``fn -> fn`` for ``where="bound"``, ``instance -> instance`` for ``"env"``, ``claim ->
+    claim`` for ``"claim"`` and, for ``"impl"``, either ``mapping -> mapping`` or a mapping ``{name: function -> function}``.  ``killers``
+    are claim ids (when empty: the owner, then its companions); ``part`` is a glob over part labels: the quick tier runs the mutant there
+    only, and every tier one that was ``generated``.
     """
 
     id: str
@@ -285,6 +286,7 @@ class Mutant:
     quick: bool = True
     may_raise: bool = False
     equivalent: EquivalentProof | None = None
+    generated: bool = False
 
     def __post_init__(self) -> None:
         one_of(self.where, get_args(Where), "where")

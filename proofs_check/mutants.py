@@ -26,7 +26,7 @@ def inject(claim: Claim, subject: Subject, mutant: Mutant | None) -> Injection:
     ClaimDefinitionError
         The mutant replaces what the claim does not have.
     """
-    if mutant is None:
+    if mutant is None or mutant.where == "claim":
         return Injection(claim.bound, SimpleNamespace(**subject.impl), None)
     if mutant.where == "impl":
         return Injection(claim.bound, SimpleNamespace(**_mutated(claim, subject.impl, mutant)), None)
@@ -35,7 +35,7 @@ def inject(claim: Claim, subject: Subject, mutant: Mutant | None) -> Injection:
         return Injection(claim.bound, SimpleNamespace(**subject.impl), make)
     if claim.bound is None:
         raise ClaimDefinitionError(f"{claim.id}: mutant {mutant.id!r} replaces a bound, but the claim has none")
-    return Injection(replace(claim.bound, fn=make(claim.bound.fn)), SimpleNamespace(**subject.impl), None)
+    return Injection(replace(claim.bound, fn=make(claim.bound.fn), exact=None), SimpleNamespace(**subject.impl), None)
 
 
 def _mutated(claim: Claim, impl: Mapping[str, Any], mutant: Mutant) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _mutated(claim: Claim, impl: Mapping[str, Any], mutant: Mutant) -> dict[str,
 def mutant_parts(claim: Claim, mutant: Mutant, tier: Tier) -> tuple[Part, ...]:
     """Return the parts on which a mutant runs: in the quick tier only its declared killer part, with that part's ordinary weight."""
     parts = tuple(part for part in claim.parts() if _is_honest(claim, part.subject))
-    if mutant.part is None or tier != "quick":
+    if mutant.part is None or (tier != "quick" and not mutant.generated):
         return parts
     glob = mutant.part
     return tuple(part for part in parts if fnmatchcase(part.label.replace(".worst(", "(", 1), glob)) or parts  # found instances go along
@@ -64,14 +64,23 @@ def killers(claim: Claim, mutant: Mutant) -> tuple[str, ...]:
     """Return the claims that may catch a mutant, in the order in which they are asked: declared ones, or the owner and its companions."""
     if mutant.killers:
         return mutant.killers
+    if mutant.where == "claim":
+        return (claim.id,)
     return (claim.id,) if mutant.where == "bound" else (claim.id, *claim.companions)
 
 
+def changed(claim: Claim, mutant: Mutant | None) -> Claim:
+    """Return the claim that a mistake of a whole claim makes of it."""
+    if mutant is None or mutant.where != "claim":
+        return claim
+    return cast(Callable[[Claim], Claim], mutant.make)(claim)
+
+
 def wanted(mutant: Mutant, tier: Tier, which: str) -> bool:
-    """Tell whether a mutant runs under ``--mutants none|quick|all`` (None or "auto": quick ones in the quick tier, all in larger ones)."""
+    """Tell whether a declared mutant runs: under "auto" quick ones in the quick tier, all in larger ones."""
     if which == "auto":
         return mutant.quick or tier != "quick"
-    return which == "all" or (which == "quick" and mutant.quick)
+    return which in ("all", "generated") or (which == "quick" and mutant.quick)
 
 
 def judge(claim: Claim, mutant: Mutant, runs: Mapping[str, tuple[Status, str, int]], *, decided: bool) -> MutantResult:
@@ -88,7 +97,10 @@ def judge(claim: Claim, mutant: Mutant, runs: Mapping[str, tuple[Status, str, in
     """
     status, killer, reason = _fate(mutant, runs)
     trials = sum(n for _, _, n in runs.values())
-    return MutantResult(mutant.id, claim.id, mutant.where, status, mutant.why, killer, decided, trials, reason)
+    also = tuple(name for name, (fate, _, _) in runs.items() if fate == "REFUTED" and name != killer)
+    return MutantResult(
+        mutant.id, claim.id, mutant.where, status, mutant.why, killer, decided, trials, reason, generated=mutant.generated, also=also
+    )
 
 
 def _fate(mutant: Mutant, runs: Mapping[str, tuple[Status, str, int]]) -> tuple[MutantStatus, str, str]:

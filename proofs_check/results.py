@@ -84,7 +84,7 @@ def load_results(path: str | Path) -> RunResult:
             elif kind == "claim":
                 claims.append(line)
             else:
-                mutants.setdefault(line["claim"], []).append(MutantResult(**line))
+                mutants.setdefault(line["claim"], []).append(MutantResult(**{**line, "also": tuple(line.get("also", ()))}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"{path}:{number}: {error}; this is not a result line of this version") from error
     if not head:

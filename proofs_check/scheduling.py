@@ -12,9 +12,10 @@ from typing import Any
 from proofs_check import pinning, rules
 from proofs_check._objective import vector_key
 from proofs_check.evidence import TIERS, BlockRecord, Evidence, MutantResult, Part, Status, Tier, Verdict
+from proofs_check.generated import Generated, generate
 from proofs_check.measuring import Unit, first_blocks
 from proofs_check.model import DETERMINISTIC, STREAMS, Claim, Mutant
-from proofs_check.mutants import inject, judge, killers, mutant_parts, wanted
+from proofs_check.mutants import changed, inject, judge, killers, mutant_parts, wanted
 from proofs_check.provenance import fingerprint, mutant_fingerprint
 from proofs_check.records import same_content
 
@@ -49,6 +50,7 @@ class Track:
     def __init__(
         self, claim: Claim, tier: Tier, root: int, mutant: Mutant | None = None, owner: str = "", searches: Sequence[BlockRecord] = ()
     ) -> None:
+        claim = changed(claim, mutant)
         self.claim, self.tier, self.root, self.mutant = claim, tier, root, mutant
         self.name = f"{owner}/{mutant.id}" if mutant is not None else ""
         base = fingerprint(claim, tier, root)
@@ -248,8 +250,9 @@ class Case:
         Owner.
     tier, root
         Of the run.
-    mutants : {"auto", "none", "quick", "all"}
-        Which mutants run.
+    mutants : {"auto", "none", "quick", "all", "generated"}
+        Which mutants run; "generated" adds those that nobody declared, as "auto" does beyond the quick tier.  In the nightly tier every
+        claim that may notice a mutant is asked, otherwise the first one that does suffices.
     find : callable
         Claim id -> claim, for killers that are other claims.
     """
@@ -261,6 +264,8 @@ class Case:
         self._runs: dict[str, dict[str, tuple[Status, str, int]]] = {m.id: {} for m in claim.mutants}
         self._seconds = dict.fromkeys(self._runs, 0.0)
         self._live: dict[str, Track] = {}
+        self._generates = mutants == "generated" or (mutants == "auto" and tier != "quick")
+        self._generated = Generated()
 
     @property
     def decided_here(self) -> bool:
@@ -273,9 +278,24 @@ class Case:
             return [self.track]
         if self.track.status in ("ERROR", "UNAVAILABLE"):
             return []
+        if self._generates:
+            self._generate()
         for mutant in self._mutants:
             self._advance(mutant)
         return list(self._live.values())
+
+    def _generate(self) -> None:
+        """Make further mistakes, once: what the claim was seen to be like tells which of them are visible."""
+        self._generates = False
+        if self.track.status not in ("VERIFIED", "SURVIVED"):
+            return
+        self._generated = generate(self.track.claim, self.track.state, self.root)
+        taken = set(self._runs)
+        new = [replace(m, id=m.id if m.id not in taken else f"generated.{m.id}") for m in self._generated.mutants]
+        self._mutants += new
+        self._runs |= {m.id: {} for m in new}
+        self._seconds |= dict.fromkeys((m.id for m in new), 0.0)
+        self._generated = replace(self._generated, mutants=tuple(new))
 
     def _advance(self, mutant: Mutant) -> None:
         """Take the status of a finished mutant track, and start the next killer unless the mutant is dead."""
@@ -286,7 +306,7 @@ class Case:
             runs[live.claim.id] = (live.status, live.reason, live.trials)
             self._seconds[mutant.id] += live.seconds
             del self._live[mutant.id]
-        if any(status in ("REFUTED", "ERROR") for status, _, _ in runs.values()):
+        if self.tier != "nightly" and any(status in ("REFUTED", "ERROR") for status, _, _ in runs.values()):
             return
         following = next((killer for killer in killers(self.claim, mutant) if killer not in runs), None)
         if following is not None:
@@ -301,7 +321,7 @@ class Case:
             self.track.status, self.track.reason = "INCONCLUSIVE", reason or "interrupted"
         results: tuple[MutantResult, ...] = tuple(
             replace(judge(self.claim, m, self._runs[m.id], decided=self.decided_here), seconds=self._seconds[m.id])
-            for m in self.claim.mutants
+            for m in (*self.claim.mutants, *self._generated.mutants)
         )
         status = self.track.status or "INCONCLUSIVE"
         return Verdict(
@@ -309,7 +329,7 @@ class Case:
             status=status,
             reason=self.track.reason,
             parts=self.track.evidence,
-            mutants=results,
+            mutants=(*results, *self._generated.blind),
             provenance=provenance,
             tier=self.tier,
             n=self.track.trials,

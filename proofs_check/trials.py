@@ -134,6 +134,11 @@ class Trials:
             raise ValueError(f"the bound is not a number on {dict(instance.params)!r}; define it there or leave the point out")
         return value
 
+    def exact_bound(self, instance: Instance, level: Level) -> Any:
+        """Evaluate the exact twin of the bound (rationals, or many digits); None where there is none, or where the bound is a mutant."""
+        bound = self.injected.bound
+        return None if bound is None or bound.exact is None else replace(bound, fn=bound.exact).value(instance.params, level)
+
 
 def first_blocks(total: int, block: int) -> list[tuple[int, int]]:
     """List (block number, trials) of a budget of ``total`` trials in blocks of ``block``."""

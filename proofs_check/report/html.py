@@ -202,6 +202,7 @@ def _mutants(claims: Sequence[ClaimView]) -> dict[str, Any]:
     return {
         "mutant_groups": _by_system(with_mutants),
         "survivors": survivors,
+        "any_blind": any(m.blind for c in claims for m in c.mutants),
         "any_crossed": any(m.crossed for c in claims for m in c.mutants),
         "caught": sum(c.caught for c in claims),
         "tried": tried,

@@ -24,7 +24,9 @@ def junit_xml(result: RunResult) -> str:
         An XML document.
     """
     cases = [_claim(verdict, result) for verdict in result.verdicts]
-    cases += [_mutant(mutant, verdict) for verdict in result.verdicts for mutant in verdict.mutants if mutant.status != "not run"]
+    cases += [
+        _mutant(mutant, verdict) for verdict in result.verdicts for mutant in verdict.mutants if mutant.status not in ("blind", "not run")
+    ]
     suite = ET.Element("testsuite", name="proofs_check", tests=str(len(cases)), time=f"{result.seconds:.3f}")
     for tag, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         suite.set(name, str(sum(case.find(tag) is not None for case in cases)))

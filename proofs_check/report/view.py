@@ -50,6 +50,8 @@ class MutantView:
     reason: str
     crossed: bool
     alarming: bool
+    blind: bool
+    also: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ def _claim(
     kind = str(summary.get("kind", ""))
     slack = bound_slack(verdict, summary)
     source = summary.get("source", {})
-    ran = [m for m in verdict.mutants if m.status != "not run"]
+    ran = [m for m in verdict.mutants if m.status not in ("blind", "not run")]
     plot, caption = _plot(verdict, summary)
     system = str(summary.get("system", "")) or "other"
     return ClaimView(
@@ -282,6 +284,8 @@ def _mutant(mutant: MutantResult) -> MutantView:
         reason=mutant.reason,
         crossed=mutant.status == "killed" and mutant.killer not in ("", mutant.claim),
         alarming=alarming,
+        blind=mutant.status == "blind",
+        also=", ".join(mutant.also),
     )
 
 

@@ -24,10 +24,11 @@ MUTANT_WORDS: Mapping[str, str] = {
     "survived": "not noticed",
     "equivalent": "provably the same",
     "error": "could not run",
+    "blind": "beyond what trials can see",
     "not run": "not run in this tier",
 }
 
-WHERE: Mapping[str, str] = {"bound": "formula", "impl": "code", "env": "data"}
+WHERE: Mapping[str, str] = {"bound": "formula", "impl": "code", "env": "data", "claim": "statement"}
 
 SYSTEMS: Mapping[str, str] = {
     "lp_embeddings": "lp embeddings",
