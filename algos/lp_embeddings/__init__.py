@@ -15,52 +15,99 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from algos.lp_embeddings.bounds import sample_size
+    from algos.lp_embeddings.calibration import Calibration, calibrate_m
+    from algos.lp_embeddings.distortion import Distortion, distortion
+    from algos.lp_embeddings.embeddings import LpSubspaceEmbedding
     from algos.lp_embeddings.estimators import SampledQuantileRegressor
+    from algos.lp_embeddings.importance import RecursiveSample, RowScores, recursive_root_leverage, row_scores
     from algos.lp_embeddings.interior_point import quantile_interior_point
     from algos.lp_embeddings.leverage_scores import leverage_scores
     from algos.lp_embeddings.lewis_weights import LewisResult, lewis_weights
     from algos.lp_embeddings.lp_regression import LpCertificate, LpRegressionResult, certified_lp
     from algos.lp_embeddings.lp_regressor import SampledLpRegressor
+    from algos.lp_embeddings.lp_support import SupportResult, lp_support
+    from algos.lp_embeddings.path_regressor import QuantilePath
+    from algos.lp_embeddings.quantile_path import QuantilePathResult, certified_quantile_path, rearranged
     from algos.lp_embeddings.quantile_regression import QuantileCertificate, certified_quantile, certify_quantile
     from algos.lp_embeddings.samplers import inclusion_probabilities, sample_rows
-    from algos.lp_embeddings.sensitivities import sensitivity_bracket
+    from algos.lp_embeddings.sensitivities import Sensitivities, lp_sensitivities, sensitivity_bracket
+    from algos.lp_embeddings.total_sensitivity import TotalSensitivity, total_sensitivity
+
 
 _HOMES = {
+    "Calibration": "calibration",
+    "Distortion": "distortion",
     "LewisResult": "lewis_weights",
     "LpCertificate": "lp_regression",
     "LpRegressionResult": "lp_regression",
+    "LpSubspaceEmbedding": "embeddings",
     "QuantileCertificate": "quantile_regression",
+    "QuantilePath": "path_regressor",
+    "QuantilePathResult": "quantile_path",
+    "RecursiveSample": "importance",
+    "RowScores": "importance",
     "SampledLpRegressor": "lp_regressor",
     "SampledQuantileRegressor": "estimators",
+    "Sensitivities": "sensitivities",
+    "SupportResult": "lp_support",
+    "TotalSensitivity": "total_sensitivity",
+    "calibrate_m": "calibration",
     "certified_lp": "lp_regression",
     "certified_quantile": "quantile_regression",
+    "certified_quantile_path": "quantile_path",
     "certify_quantile": "quantile_regression",
+    "distortion": "distortion",
     "inclusion_probabilities": "samplers",
     "leverage_scores": "leverage_scores",
     "lewis_weights": "lewis_weights",
+    "lp_sensitivities": "sensitivities",
+    "lp_support": "lp_support",
     "quantile_interior_point": "interior_point",
+    "rearranged": "quantile_path",
+    "recursive_root_leverage": "importance",
+    "row_scores": "importance",
     "sample_rows": "samplers",
     "sample_size": "bounds",
     "sensitivity_bracket": "sensitivities",
+    "total_sensitivity": "total_sensitivity",
 }
 
 __all__ = [
+    "Calibration",
+    "Distortion",
     "LewisResult",
     "LpCertificate",
     "LpRegressionResult",
+    "LpSubspaceEmbedding",
     "QuantileCertificate",
+    "QuantilePath",
+    "QuantilePathResult",
+    "RecursiveSample",
+    "RowScores",
     "SampledLpRegressor",
     "SampledQuantileRegressor",
+    "Sensitivities",
+    "SupportResult",
+    "TotalSensitivity",
+    "calibrate_m",
     "certified_lp",
     "certified_quantile",
+    "certified_quantile_path",
     "certify_quantile",
+    "distortion",
     "inclusion_probabilities",
     "leverage_scores",
     "lewis_weights",
+    "lp_sensitivities",
+    "lp_support",
     "quantile_interior_point",
+    "rearranged",
+    "recursive_root_leverage",
+    "row_scores",
     "sample_rows",
     "sample_size",
     "sensitivity_bracket",
+    "total_sensitivity",
 ]
 
 

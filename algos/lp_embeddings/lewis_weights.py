@@ -16,8 +16,8 @@ import numpy.typing as npt
 from algos.common.blocks import RowSource
 from algos.common.validation import check_range, is_sparse
 from algos.lp_embeddings import bounds
+from algos.lp_embeddings._arguments import checked_exponent, checked_weights
 from algos.lp_embeddings._lewis_map import LewisMap, LewisPoint
-from algos.lp_embeddings.sensitivities import checked_exponent, checked_weights
 
 __all__ = ["LewisResult", "lewis_map", "lewis_weights"]
 
@@ -167,18 +167,29 @@ def lewis_weights(
         accel = _MEMORY if _in_memory(A) else 0
     accel = check_range(accel, name="accel", low=0, integer=True)
     start = None if v0 is None else checked_weights(v0, source.n_rows, name="v0")
-    evaluate = LewisMap(source, p, rtol=min(1e-6, 1e-2 * tol))
-    if start is not None:
-        start = _log_start(start, evaluate, name="v0")
-    if evaluate.rank == 0:
-        zero = np.zeros(source.n_rows)
-        nothing = LewisResult(zero, p, 0, 0.0, 0.0, 0.0, 0, True, zero, zero)
-        return nothing if return_info else zero
-    search = _Search(evaluate, accel, keep_brackets=return_info)
-    result = search.run(start, tol, max_iter)
+    result = search_weights(source, p, tol=tol, max_iter=max_iter, accel=accel, start=start, keep_brackets=return_info)
     if not result.converged:
         _warn(result, tol)
     return result if return_info else result.weights
+
+
+def search_weights(
+    source: RowSource,
+    p: float,
+    *,
+    tol: float,
+    max_iter: int,
+    accel: int = _MEMORY,
+    start: FloatArray | None = None,
+    keep_brackets: bool = True,
+) -> LewisResult:
+    """Do the work of `lewis_weights` for checked arguments, without a warning: brackets of sensitivities need no convergence."""
+    evaluate = LewisMap(source, p, rtol=min(1e-6, 1e-2 * tol))
+    log_start = None if start is None else _log_start(start, evaluate, name="v0")
+    if evaluate.rank == 0:
+        zero = np.zeros(source.n_rows)
+        return LewisResult(zero, p, 0, 0.0, 0.0, 0.0, 0, True, zero, zero)
+    return _Search(evaluate, accel, keep_brackets=keep_brackets).run(log_start, tol, max_iter)
 
 
 def lewis_map(A: Any, p: float, v: npt.ArrayLike, *, rtol: float = 1e-9) -> FloatArray:

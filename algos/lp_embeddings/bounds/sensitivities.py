@@ -6,9 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from algos.lp_embeddings.bounds._checks import need_exponent
+from algos.lp_embeddings.bounds._checks import need, need_exponent
 
 __all__ = [
+    "betting_interval",
+    "lifted_total_sensitivity",
+    "polynomial_total_sensitivity",
     "sensitivity_lower",
     "sensitivity_upper",
     "sign_cube_total_sensitivity",
@@ -17,6 +20,8 @@ __all__ = [
 ]
 
 FloatArray = npt.NDArray[np.float64]
+
+_LARGEST_LOSS = 0.9  # share of the capital that one value may cost
 
 
 def _log_brackets(p: float, v: npt.ArrayLike, leverages: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -101,6 +106,138 @@ def total_sensitivity_range(*, p: float, rank: int) -> tuple[float, float]:
     need_exponent(p)
     ends = float(rank), float(rank) ** (p / 2.0)
     return min(ends), max(ends)
+
+
+def lifted_total_sensitivity(*, p: float, rank: int) -> int:
+    r"""Largest total sensitivity for even p by lifting: :math:`\binom{d+p/2-1}{p/2}`, the number of monomials of degree p/2.
+
+    For even p, :math:`|a x|^p` is the square of a linear function of the monomials of degree p/2 in x. So sensitivities are at most the
+    leverage scores of the lifted rows, whose sum is the rank of the lifted table.
+
+    Parameters
+    ----------
+    p : float
+        Even exponent.
+    rank : int
+        Rank d of the table.
+
+    Raises
+    ------
+    ValueError
+        p is not an even integer.
+
+    Notes
+    -----
+    Derived: docs/theory/lp_embeddings.md, "Even exponents".
+
+    Examples
+    --------
+    >>> lifted_total_sensitivity(p=4.0, rank=6)
+    21
+    """
+    need_exponent(p)
+    need(p % 2.0 == 0.0, f"p={p!r} must be an even integer: only then is a power of a product a square of monomials")
+    half = int(p) // 2
+    return math.comb(rank + half - 1, half)
+
+
+def polynomial_total_sensitivity(*, p: float, rank: int) -> float:
+    r"""Largest total sensitivity of polynomials of degree d-1 on any nodes, for even p: :math:`p(d-1)/2+1`.
+
+    The power p/2 of a polynomial of degree d-1 is a polynomial of degree p(d-1)/2, whose space has that many dimensions.
+
+    Parameters
+    ----------
+    p : float
+        Even exponent.
+    rank : int
+        Number of coefficients d.
+
+    Raises
+    ------
+    ValueError
+        p is not an even integer.
+
+    Notes
+    -----
+    Derived: docs/theory/lp_embeddings.md, "Even exponents".
+
+    Examples
+    --------
+    >>> polynomial_total_sensitivity(p=4.0, rank=8)
+    15.0
+    """
+    need_exponent(p)
+    need(p % 2.0 == 0.0, f"p={p!r} must be an even integer: only then is the power of a polynomial the square of a polynomial")
+    return p * (rank - 1) / 2.0 + 1.0
+
+
+def betting_interval(
+    *, lower: npt.ArrayLike, upper: npt.ArrayLike, smallest: float, largest: float, delta: float = 1e-3
+) -> tuple[float, float]:
+    r"""Confidence interval for the mean of independent values in a known range, each known up to an interval of its own.
+
+    Bets :math:`\lambda_k` that depend on earlier values only make :math:`\prod_k(1\pm\lambda_k(z_k-\mu))` a supermartingale when
+    :math:`\mu` is the mean, so by Ville's inequality it exceeds :math:`2/\delta` with probability at most :math:`\delta/2`.
+
+    Parameters
+    ----------
+    lower, upper : array_like of shape (m,)
+        Bounds on each value, in the order in which they were drawn.
+    smallest, largest : float
+        Range of the values, fixed before they were drawn.
+    delta : float, default=1e-3
+        Probability of missing the mean, at most.
+
+    Returns
+    -------
+    (float, float)
+        The interval, inside the range.
+
+    Notes
+    -----
+    Holds for every m, not only in the limit. Much narrower than empirical Bernstein bounds for fewer than 1,000 values, whose term of
+    order 1/m has a large factor.
+
+    References
+    ----------
+    I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2024 (recalled).
+
+    Examples
+    --------
+    >>> low, high = betting_interval(lower=[0.5] * 64, upper=[0.5] * 64, smallest=0.0, largest=1.0)
+    >>> round(low, 2), round(high, 2)
+    (0.44, 0.56)
+    """
+    low, high = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    need(low.ndim == 1 and low.shape == high.shape and low.size > 0, "lower and upper must be vectors of one length, at least 1")
+    need(0.0 < delta < 1.0, f"delta={delta!r} must lie strictly between 0 and 1")
+    width = largest - smallest
+    if not width > 0.0:
+        return smallest, largest
+    low, high = (low - smallest) / width, (high - smallest) / width
+    # an interval from below for the values that are too small, one from above for those that are too large
+    from_below = _smallest_mean(np.clip(low, 0.0, 1.0), delta / 2.0)
+    from_above = 1.0 - _smallest_mean(np.clip(1.0 - high, 0.0, 1.0), delta / 2.0)
+    return smallest + width * from_below, smallest + width * max(from_above, from_below)
+
+
+def _smallest_mean(values: FloatArray, delta: float) -> float:
+    """Lower confidence limit of a mean in [0, 1]: the largest mean that the bets on larger values have refuted."""
+    count = np.arange(values.size)
+    mean = (0.5 + np.concatenate([[0.0], np.cumsum(values)])) / (1.0 + np.arange(values.size + 1))
+    squares = np.concatenate([[0.0], np.cumsum((values - mean[1:]) ** 2)])[:-1]
+    variance = (0.25 + squares) / (1.0 + count)  # of the values before
+    bets = np.sqrt(2.0 * math.log(1.0 / delta) / (values.size * variance))
+    refuted, possible = 0.0, 1.0
+    for _ in range(60):  # every factor falls with mu, so the refuted means are an interval
+        mu = 0.5 * (refuted + possible)
+        gains = np.log1p(np.minimum(bets, _LARGEST_LOSS / mu) * (values - mu))
+        if float(np.sum(gains)) >= math.log(1.0 / delta):
+            refuted = mu
+        else:
+            possible = mu
+    return refuted
 
 
 def two_basis_total_sensitivity(*, d: int, p: float, bases: int = 2) -> float:
