@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algos.lp_embeddings._dual_certificate import DualCertificate, are_real, equation_error, is_finite_vector
+from algos.common.linalg import row_leverages
+from algos.lp_embeddings._dual_certificate import DualCertificate, are_real, is_finite_vector
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
+from algos.lp_embeddings._row_balance import balanced_whitening, reach
 
 __all__ = ["QuantileCertificate"]
 
@@ -24,8 +26,8 @@ _HIDDEN_GAP = 1e-6
 """Rounding of the gap beyond this share of the objective hides false claims: coefficients that are huge and cancel must not buy it."""
 _HIDDEN = 1e-2
 """The objective, in which every row has its rounding and not only those that the dual leaves open, may have 1 / _HIDDEN as much."""
-_HIDDEN_SIZE = 1e-13
-"""The same relative to the responses, for fits whose objective is zero up to rounding."""
+_ZERO = 1e-13
+"""Objectives below this share of the responses are zero up to rounding; nothing finer is told apart there."""
 
 _OVERFLOW = 1e300
 """Fitted values of this size, which no data allow, are not worked with."""
@@ -43,8 +45,9 @@ class QuantileCertificate(DualCertificate):
     .. math::
         \min_x P(x) \ge (b - A \hat x) \cdot y - \frac{2 \sqrt\tau \, |R^{-\top} A^\top y|_2}{\min(t, 1 - t)} P(\hat x),
 
-    with R the triangular factor of ``diag(w) A`` and :math:`\tau` its largest leverage score. The last term is rounding for a dual that
-    meets its equations.
+    with R the triangular factor of ``diag(w) A`` and :math:`\tau` its largest leverage score; other multipliers stand in for weights that
+    differ by many orders of magnitude. The last term is rounding for a dual that meets its equations. Columns that are dependent up to
+    rounding, in the table with these multipliers, count as dependent.
 
     Attributes
     ----------
@@ -115,13 +118,15 @@ class QuantileCertificate(DualCertificate):
             return False
         objective, slack, unmet, open_size = _recompute(rows, data.b, w, t, coef, y)
         hidden = _RESIDUALS * max(_HIDDEN * (size + fitted_size), open_size)
-        if hidden > max(_HIDDEN_GAP * objective, _HIDDEN_SIZE * size):
+        if hidden > _HIDDEN_GAP * objective and objective > _ZERO * size:
             return False
-        missed, root_tau = equation_error(rows, w, unmet)
-        price = 2.0 * root_tau * objective / min(t, 1.0 - t)
+        missed, factor = _equation_error(rows, None if sample_weight is None else w, w, unmet)
+        price = 2.0 * factor * objective / min(t, 1.0 - t)
         slack += price * missed
         rounding_gap = _RECOMPUTED * objective + _RESIDUALS * open_size + _EQUATIONS * price
         rounding = rounding_gap + _RESIDUALS * (size + fitted_size)
+        if objective <= _ZERO * size:
+            rounding_gap = rounding = _ZERO * size
         relative = max(objective, 1e-14 * size, np.finfo(float).tiny)
         return rounding < math.inf and bool(
             abs(objective - self.objective) <= rounding
@@ -139,6 +144,15 @@ class QuantileCertificate(DualCertificate):
             f"the loss is within a relative gap of {self.gap:.2e} of the optimum. "
             "verify(A, b) recomputes both numbers from the data."
         )
+
+
+def _equation_error(rows: Any, scale: FloatArray | None, w: FloatArray, unmet: npt.NDArray[np.longdouble]) -> tuple[float, float]:
+    """Return the length of the whitened residual of the equations, and the factor with which it enters."""
+    white, scale = balanced_whitening(rows, scale)
+    if white.rank == 0:
+        return 0.0, 0.0
+    length = np.linalg.norm((white.R_inv.T @ unmet).astype(np.float64))
+    return float(length), reach(np.sqrt(row_leverages(rows, white.R_inv)), scale, w)
 
 
 def _fitted_size(rows: Any, w: FloatArray, coef: FloatArray) -> float:

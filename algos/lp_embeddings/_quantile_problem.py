@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from algos.common.linalg import row_leverages, whitening
+from algos.common.linalg import row_leverages
 from algos.common.validation import canonical_array, check_finite_rows, check_range, is_sparse
 from algos.lp_embeddings._quantile_kernels import duality_block, pinball_block, row_hashes
+from algos.lp_embeddings._row_balance import balanced_whitening, reach
 
 FloatArray = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -65,14 +66,17 @@ class QuantileData:
 class Geometry:
     """Basis in which the columns are orthonormal, and the length of every row in it.
 
-    `basis` is (d, rank) with ``diag(w) A basis`` orthonormal and its columns in the row space of A, so that coefficients
-    ``basis @ x`` have minimum norm. `spread` is (n,): ``|a_i basis|``, by which the fitted value of a row varies. `extended` asks for
-    extended precision where the rounding of ``A.T @ y`` would be magnified by the condition number.
+    `basis` is (d, rank) with ``diag(scale) A basis`` orthonormal and its columns in the row space of A, so that coefficients
+    ``basis @ x`` have minimum norm; `scale` is the weights unless they differ too much, None for ones. `spread` is (n,): ``|a_i basis|``,
+    by which the fitted value of a row varies. `extended` asks for extended precision where the rounding of ``A.T @ y`` would be magnified
+    by the condition number. `reach` bounds ``|diag(scale) A z|_2`` by ``|diag(w) A z|_1``.
     """
 
     basis: FloatArray
     spread: FloatArray
     extended: bool = False
+    reach: float = math.inf
+    scale: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -200,18 +204,18 @@ def append_ones(A: Any) -> Any:
 
 
 def geometry(data: QuantileData, *, intercept: bool = False) -> Geometry:
-    """Whiten ``diag(w) A`` and measure every row in the whitened basis.
+    """Whiten the weighted table and measure every row in the whitened basis.
 
     With `intercept` the last column is free: minimum norm then means the other coefficients only.
     """
-    scale = None if data.uniform_weights else data.weights
-    white = whitening(data.A, scale=scale)
+    white, scale = balanced_whitening(data.A, None if data.uniform_weights else data.weights)
     if white.rank == 0:
-        return Geometry(white.R_inv, np.zeros(data.shape[0]))
+        return Geometry(white.R_inv, np.zeros(data.shape[0]), reach=0.0)
     basis = white.R_inv
     if white.rank < data.shape[1]:
         basis = minimum_norm_basis(data.A, basis, intercept)
-    return Geometry(basis, np.sqrt(row_leverages(data.A, basis)), white.cond > EXTENDED_CONDITION)
+    spread = np.sqrt(row_leverages(data.A, basis))
+    return Geometry(basis, spread, white.cond > EXTENDED_CONDITION, reach(spread, scale, data.weights), scale)
 
 
 def minimum_norm_basis(A: Any, basis: FloatArray, intercept: bool) -> FloatArray:
@@ -245,8 +249,9 @@ def duality(data: QuantileData, t: float, coef: FloatArray, dual: FloatArray, sh
     r"""Lower bound on the optimum from any `dual` in its box, reading the table once.
 
     For every x, ``P(x) >= (b - A x) . y = (b - A coef) . y - e . z`` with ``e = A^T y`` and ``z = x - coef``. At a minimiser x
-    ``|e . z| <= |basis^T e| |W A z|_2``, and ``|W A z|_2 <= tau^(1/2) |W A z|_1`` with tau the largest leverage score of W A, because no
-    entry of W A z exceeds ``tau^(1/2) |W A z|_2``; finally ``|W A z|_1 <= 2 P(coef) / min(t, 1 - t)`` because ``P(x) <= P(coef)``.
+    ``|e . z| <= |basis^T e| |S A z|_2`` with S the scale of the geometry, which is W as a rule. Then ``|S A z|_2 <= reach |W A z|_1``, with
+    reach the root of the largest leverage score for S = W, because no entry of S A z exceeds the root of its leverage score times
+    ``|S A z|_2``; finally ``|W A z|_1 <= 2 P(coef) / min(t, 1 - t)`` because ``P(x) <= P(coef)``.
     So a dual that misses its equations still proves something, and what it loses is a term of the slack
     (derived: docs/theory/lp_embeddings.md).
     """
@@ -262,8 +267,7 @@ def duality(data: QuantileData, t: float, coef: FloatArray, dual: FloatArray, sh
         error += (part.astype(np.longdouble) if shape.extended else part).T @ dual[here]
     objective = math.fsum(totals)
     unmet = (shape.basis.T @ error).astype(np.float64)
-    root_tau = float(np.max(data.weights * shape.spread))
-    price = 2.0 * root_tau * float(np.linalg.norm(unmet)) * objective / min(t, 1.0 - t)
+    price = 2.0 * shape.reach * float(np.linalg.norm(unmet)) * objective / min(t, 1.0 - t)
     return Duality(residual, objective, math.fsum(slacks) + price, price, unmet)
 
 

@@ -1,7 +1,7 @@
 """The rounds of a certified quantile fit: sample, Newton step with the gradient of all rows, bands of growing width."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ _CORRECTIONS = 3  # each reduces the error by the same factor, down to the round
 _DENSITY_QUANTILE = 0.2  # share of sampled rows from which the density of the residuals at zero is estimated
 _NO_WIDTH = 1e-6  # windows narrower than this share of the mean residual hold ties, not density
 _THRESHOLD_ROWS = 20_000  # rows from which the width of the band is estimated
+_HEAVY = 1e4  # ratio to the median weight beyond which the solver's arithmetic suffers
 _FULL_ROUNDS = 3  # with all rows in the band, a further round only refines the arithmetic
 
 
@@ -51,6 +52,10 @@ class Sample:
     rows: FloatArray
     b: FloatArray
     weights: FloatArray
+
+    def for_response(self, b: FloatArray) -> "Sample":
+        """Return the same rows with the entries of another response of all rows."""
+        return replace(self, b=b[self.index])
 
     def solve(self, t: float, tol: float) -> FloatArray:
         """Whitened coefficients that minimise the sample's loss."""
@@ -102,8 +107,11 @@ def _scaled(data: QuantileData) -> Any:
 class Search:
     """The rounds of a certified fit: best coefficients, best dual, and the rows that were looked at closely."""
 
-    def __init__(self, data: QuantileData, t: float, shape: Geometry, options: FitOptions, rng: np.random.Generator) -> None:
+    def __init__(
+        self, data: QuantileData, t: float, shape: Geometry, options: FitOptions, rng: np.random.Generator, sample: Sample | None = None
+    ) -> None:
         self.data, self.t, self.shape, self.options, self.rng = data, t, shape, options, rng
+        self.sample = sample  # drawn when it is needed, unless several searches share one
         n = len(data.b)
         self.used = np.zeros(n, dtype=bool)
         self.best_coef = np.zeros(data.shape[1])
@@ -161,7 +169,7 @@ class Search:
             at = loss_pass(self.data, self.t, coef)
             self._remember(coef, at.objective)
             return at
-        sample = draw_sample(self.data, self.shape, self.options, self.rng)
+        sample = draw_sample(self.data, self.shape, self.options, self.rng) if self.sample is None else self.sample
         self.used[sample.index] = True
         coef = self.shape.basis @ sample.solve(self.t, _SAMPLE_TOL) if start is None else start
         at = loss_pass(self.data, self.t, coef)
@@ -174,8 +182,9 @@ class Search:
         return there if self._remember(moved, there.objective) else at
 
     def _least_squares(self) -> FloatArray:
-        weights, basis = self.data.weights, self.shape.basis
-        coef: FloatArray = basis @ (basis.T @ (self.data.A.T @ (weights**2 * self.data.b)))
+        scale, basis = self.shape.scale, self.shape.basis
+        b = self.data.b if scale is None else scale**2 * self.data.b
+        coef: FloatArray = basis @ (basis.T @ (self.data.A.T @ b))
         return coef
 
     def _band(self, at: Pass, rows: int) -> Rows:
@@ -189,6 +198,8 @@ class Search:
         np.divide(distance[looked], spread[looked], out=ratio, where=spread[looked] > 0.0)
         position = min(int(len(ratio) * rows / n), len(ratio) - 1)
         width = float(np.partition(ratio, position)[position])
+        if not width < np.inf:
+            return np.flatnonzero(spread > 0.0) if np.any(spread > 0.0) else np.arange(n)
         return np.flatnonzero(distance <= width * (1.0 + 1e-9) * spread)
 
     def _solve_band(self, at: Pass, index: Rows) -> InteriorPointResult:
@@ -205,12 +216,21 @@ class Search:
             rows,
             residual,
             self.t,
-            self.data.weights[index],
+            self._solver_weights()[index],
             -pull,
             start=np.zeros(rows.shape[1]),
             constant=outside,
             tol=min(_BAND_TOL * self.options.tol, 0.1 * _INFEASIBLE),  # an unfinished solution must not look like an infeasible band
         )
+
+    def _solver_weights(self) -> FloatArray:
+        """Weights for the solver: the true ones, or in every other round capped ones where the true ones differ too much for float64.
+
+        A row that a smaller weight already makes exact is not changed by a larger one, and a dual for smaller weights is in the true box.
+        """
+        weights = self.data.weights
+        tame = self.shape.scale is None or self.shape.scale is weights or self.n_rounds % 2 == 0
+        return weights if tame else np.minimum(weights, _HEAVY * float(np.median(weights)))
 
     def _judge(self, at: Pass, index: Rows, solved: InteriorPointResult) -> None:
         """Evaluate a band's solution on all rows and keep what is best of it."""

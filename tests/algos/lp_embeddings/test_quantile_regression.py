@@ -629,7 +629,45 @@ def test_certificate_of_repeated_rows_keeps_its_dual_inside_the_box():
     assert result.certificate.verify(A, b)
 
 
-def test_rows_of_zeros_on_a_tall_table_raise_no_warning():
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.7])
+def test_rows_of_zeros_on_a_tall_table_raise_no_warning(share):
     rng = np.random.default_rng(1)
-    A, b = rng.integers(-1, 2, (5000, 2)).astype(float), 1e20 * rng.standard_normal(5000)
+    A, b = (rng.random((5000, 2)) < share).astype(float), 1e20 * rng.standard_normal(5000)
     assert certified_quantile(A, b, 0.9, random_state=0).gap <= GAP
+
+
+def test_an_interpolating_fit_of_large_terms_can_be_verified():
+    rng = np.random.default_rng(2)
+    A = np.column_stack([np.ones(60), 1e7 + rng.standard_normal(60)])
+    b = A @ [1e7, -1.0]  # terms a million times larger than the responses
+    result = certified_quantile(A, b, 0.3, random_state=0)
+    assert result.certificate.verify(A, b)
+    assert not replace(result.certificate, dual_bound=1e-9 * float(np.abs(b).sum())).verify(A, b)
+
+
+@pytest.mark.parametrize(("ratio", "gap"), [(1e6, GAP), (1e10, 1e-6), (1e13, 1e-3), (1e15, 0.1)])
+def test_a_heavy_row_does_not_hide_the_others(ratio, gap):
+    rng = np.random.default_rng(0)
+    A, b, weights = rng.standard_normal((60, 3)), rng.standard_normal(60), np.ones(60)
+    A[0], b[0], weights[0] = 1.0, 1.0, ratio  # met exactly, in floats as well, by x = (1 - u - v, u, v) on a grid
+    grid = np.round(1024.0 * certified_quantile(A[1:, 1:] - A[1:, :1], b[1:] - A[1:, 0], 0.9, random_state=0).coef) / 1024.0
+    better = np.array([1.0 - grid.sum(), *grid])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the rounding of the heavy row's residual, times its weight, remains
+        result = certified_quantile(A, b, 0.9, sample_weight=weights, random_state=0)
+    assert result.dual_bound <= pinball(A, b, better, 0.9, weights) * (1.0 + GAP)
+    assert result.gap <= gap
+
+
+def test_multipliers_other_than_the_weights_price_a_missed_equation_as_high():
+    rng = np.random.default_rng(1)
+    A, b, weights = rng.standard_normal((80, 3)), rng.standard_normal(80), np.exp(rng.uniform(-12.0, 12.0, 80))
+    data, t = check_problem(A, b, 0.3, weights)
+    shape = geometry(data)
+    for z in rng.standard_normal((200, 3)):
+        fitted = data.A @ z
+        length = np.linalg.norm((1.0 if shape.scale is None else shape.scale) * fitted)
+        assert length <= shape.reach * (data.weights @ np.abs(fitted)) * (1.0 + 1e-9)
+    y = data.weights * rng.uniform(t - 1.0, t, 80)  # any vector in the box proves something, however little
+    lower = duality(data, t, np.zeros(3), y, shape)
+    assert lower.objective - lower.slack <= highs_optimum(A, b, t, weights) * (1.0 + 1e-6)
