@@ -180,21 +180,22 @@ def _whitened(table: Any, sketch: Any) -> tuple[FloatArray, FloatArray, FloatArr
     white = whitening(table, rtol=_WHITE)
     if white.rank == 0:
         raise ValueError("A has only zeros; the ratio of the norms is not defined for any direction")
-    _refuse_outside(white.R_inv, sketch)
     B = np.ascontiguousarray(white.apply(table), dtype=np.float64)
     C = np.ascontiguousarray(white.apply(sketch), dtype=np.float64)
+    if white.rank < table.shape[1]:
+        _refuse_outside(np.asarray((table.T @ B).T), sketch, C)
     return white.R_inv, B, C
 
 
-def _refuse_outside(basis: FloatArray, sketch: Any) -> None:
-    """Raise where the sketch is not zero in a direction in which the table is."""
-    d, r = basis.shape
-    if r == d or sketch.shape[0] == 0:
-        return
-    units = np.max(np.abs(basis), axis=1)
-    inside = np.linalg.qr(basis / np.where(units > 0.0, units, 1.0)[:, None])[0]
-    rows = np.asarray(sketch @ np.diag(np.where(units > 0.0, units, 1.0)))
-    outside = np.linalg.norm(rows - rows @ inside @ inside.T, axis=1)
+def _refuse_outside(basis: FloatArray, sketch: Any, C: FloatArray) -> None:
+    """Raise where the sketch is not zero in a direction in which the table is.
+
+    The rows of `basis` span those of the table, and give it in the coordinates in which the sketch is C.
+    """
+    unit = np.max(np.abs(basis), axis=0)
+    weigh = np.divide(1.0, unit, out=np.ones_like(unit), where=unit > 0.0)  # columns may have very different units
+    rows = (sketch.toarray() if is_sparse(sketch) else sketch) * weigh
+    outside = np.linalg.norm(rows - C @ (basis * weigh), axis=1)
     bad = np.flatnonzero(outside > _OUTSIDE * np.linalg.norm(rows, axis=1))
     if bad.size:
         raise ValueError(
