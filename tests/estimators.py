@@ -1,8 +1,10 @@
 """Cheap instances of every estimator of the package: what the estimator checks run over. A new estimator adds a line here."""
 
-from algos.lp_embeddings import SampledLpRegressor, SampledQuantileRegressor
+from algos.lp_embeddings import QuantilePath, SampledLpRegressor, SampledQuantileRegressor
 
 ESTIMATORS = [
+    QuantilePath(),
+    QuantilePath([0.2, 0.6], fit_intercept=False, non_crossing="rearrange", certify=False),
     SampledLpRegressor(),
     SampledLpRegressor(p=3.0, fit_intercept=False),
     SampledLpRegressor(certify=False, sampler="lewis"),

@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from algos.common.guarantees import Guarantee
 from algos.common.randomness import RandomStateLike, as_generator
-from algos.common.validation import check_finite_rows, check_option, check_range
+from algos.common.validation import check_option, check_range
 from algos.lp_embeddings._lp_certificate import LpCertificate
 from algos.lp_embeddings._lp_problem import LpProblem, lp_problem
 from algos.lp_embeddings._lp_sample import LpOptions, LpSample, draw_lp_sample
 from algos.lp_embeddings._lp_search import LpSearch, solve_in_stages
 from algos.lp_embeddings._quantile_problem import QuantileData, check_problem, relative_gap
 from algos.lp_embeddings._quantile_search import SAMPLERS
-from algos.lp_embeddings.quantile_regression import RegressionResult, check_options, fit_quantile
+from algos.lp_embeddings.quantile_regression import RegressionResult, check_coefficients, check_options, fit_quantile
 
 __all__ = ["LpCertificate", "LpRegressionResult", "certified_lp"]
 
@@ -159,7 +159,7 @@ def certified_lp(
     p = check_exponent(p)
     data, _ = check_problem(A, b, 0.5, sample_weight)
     options = check_lp_options(data, tol, sampler, size, certify, max_iter)
-    first = None if start is None else _check_start(start, data.shape[1])
+    first = None if start is None else check_coefficients(start, data.shape[1], name="start")
     return fit_lp(data, p, options, as_generator(random_state), start=first)
 
 
@@ -177,14 +177,6 @@ def check_lp_options(data: QuantileData, tol: float, sampler: str, size: int | N
     if size is not None:
         size = int(check_range(size, name="size", low=1, high=given, integer=True))
     return LpOptions(float(tol), sampler, size, bool(certify), int(max_iter))
-
-
-def _check_start(start: npt.ArrayLike, d: int) -> FloatArray:
-    first = np.ascontiguousarray(start, dtype=np.float64)
-    if first.shape != (d,):
-        raise ValueError(f"start must have shape ({d},), one number for each column of A, got {first.shape}; reshape it.")
-    check_finite_rows(first.reshape(-1, 1), name="start")
-    return first
 
 
 def fit_lp(

@@ -17,8 +17,8 @@ from algos.common.guarantees import Guarantee
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import check_finite_rows, check_option, check_range
 from algos.lp_embeddings._quantile_certificate import QuantileCertificate
-from algos.lp_embeddings._quantile_problem import Duality, QuantileData, check_problem, duality, geometry, loss_pass, relative_gap
-from algos.lp_embeddings._quantile_search import SAMPLERS, FitOptions, Search, draw_sample
+from algos.lp_embeddings._quantile_problem import Duality, Geometry, QuantileData, check_problem, duality, geometry, loss_pass, relative_gap
+from algos.lp_embeddings._quantile_search import SAMPLERS, FitOptions, Sample, Search, draw_sample
 
 __all__ = ["QuantileCertificate", "RegressionResult", "certified_quantile", "certify_quantile"]
 
@@ -79,6 +79,7 @@ def certified_quantile(
     sampler: str = "auto",
     size: int | None = None,
     band: int | None = None,
+    start: npt.ArrayLike | None = None,
     certify: bool = True,
     max_rounds: int = 12,
     random_state: RandomStateLike = None,
@@ -107,6 +108,9 @@ def certified_quantile(
         Expected number of sampled rows, 1 to n; ``min(2 n^0.7, 20000) sqrt(max(1, d / 20))`` if None.
     band : int, optional
         Rows in the first band, 1 to n; ``min(3 n^0.7, 30000) sqrt(max(1, d / 20))`` if None. It doubles as long as the gap is too large.
+    start : array-like of shape (d,), optional
+        Coefficients to start from, for example those of a neighbouring problem; the sample is then drawn but not solved. Ignored without
+        certification.
     certify : bool, default=True
         False stops after the sample: the plain sketch-and-solve estimate, without guarantee.
     max_rounds : int, default=12
@@ -159,7 +163,8 @@ def certified_quantile(
     """
     data, t = check_problem(A, b, t, sample_weight)
     options = check_options(data, tol, sampler, size, band, certify, max_rounds)
-    return fit_quantile(data, t, options, as_generator(random_state))
+    first = None if start is None else check_coefficients(start, data.shape[1], name="start")
+    return fit_quantile(data, t, options, as_generator(random_state), start=first)
 
 
 def certify_quantile(
@@ -216,10 +221,7 @@ def certify_quantile(
     0.166666667
     """
     data, t = check_problem(A, b, t, sample_weight)
-    given = np.ascontiguousarray(coef, dtype=np.float64)
-    if given.shape != (data.shape[1],):
-        raise ValueError(f"coef must have shape ({data.shape[1]},), one number for each column of A, got {given.shape}; reshape it.")
-    check_finite_rows(given.reshape(-1, 1), name="coef")
+    given = check_coefficients(coef, data.shape[1], name="coef")
     options = check_options(data, tol, "auto", None, None, True, max_rounds)
     rng = as_generator(random_state)
     shape = geometry(data)
@@ -227,6 +229,15 @@ def certify_quantile(
     search.run(given)
     final = duality(data, t, given, search.best_dual, shape)
     return _result(search, given, final, options.tol, warn=False)
+
+
+def check_coefficients(coef: npt.ArrayLike, d: int, *, name: str) -> FloatArray:
+    """Return coefficients of the caller as a float64 vector."""
+    given = np.ascontiguousarray(coef, dtype=np.float64)
+    if given.shape != (d,):
+        raise ValueError(f"{name} must have shape ({d},), one number for each column of A, got {given.shape}; reshape it.")
+    check_finite_rows(given.reshape(-1, 1), name=name)
+    return given
 
 
 def check_options(
@@ -255,12 +266,17 @@ def fit_quantile(
     *,
     intercept: bool = False,
     start: FloatArray | None = None,
+    shared: tuple[Geometry, Sample] | None = None,
 ) -> RegressionResult:
-    """Fit checked data, from `start` or a sample; with `intercept` the last column is one of ones and stays out of the minimum norm."""
+    """Fit checked data, from `start` or a sample; with `intercept` the last column is one of ones and stays out of the minimum norm.
+
+    Fits of the same table with other quantiles or responses may hand over its geometry and a sample.
+    """
+    shape = geometry(data, intercept=intercept) if shared is None else shared[0]
+    sample = None if shared is None else shared[1]
     if not options.certify:
-        return _sketch_and_solve(data, t, options, rng, intercept)
-    shape = geometry(data, intercept=intercept)
-    search = Search(data, t, shape, options, rng)
+        return _sketch_and_solve(data, t, options, shape, draw_sample(data, shape, options, rng) if sample is None else sample)
+    search = Search(data, t, shape, options, rng, sample)
     search.run(start)
     return _result(search, search.best_coef, search.proof(), options.tol, warn=True, intercept=intercept)
 
@@ -294,9 +310,7 @@ def _result(search: Search, coef: FloatArray, final: Duality, tol: float, *, war
     )
 
 
-def _sketch_and_solve(data: QuantileData, t: float, options: FitOptions, rng: np.random.Generator, intercept: bool) -> RegressionResult:
-    shape = geometry(data, intercept=intercept)
-    sample = draw_sample(data, shape, options, rng)
+def _sketch_and_solve(data: QuantileData, t: float, options: FitOptions, shape: Geometry, sample: Sample) -> RegressionResult:
     coef = shape.basis @ sample.solve(t, options.tol)
     guarantee = Guarantee("none", reason="certify=False: the fit comes from sampled rows and was not checked on all rows")
     objective = loss_pass(data, t, coef).objective
