@@ -1,7 +1,8 @@
 """Command line: list, run, show, replay, report, compare, catalogue.
 
-Exit codes: 0 everything as expected; 1 a refuted claim, a surviving mutant, or a counterexample that still violates its claim; 2 wrong
-usage; 3 something undecided, in error or unavailable; 130 interrupted.
+Exit codes: 0 everything as expected; 1 a refuted claim, a surviving mutant, a counterexample that still violates its claim, a comparison
+in which something got worse, or a plan with a claim that is too slow; 2 wrong usage; 3 something undecided, in error or unavailable;
+130 interrupted.
 """
 
 import argparse
@@ -50,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the claims")
     _selection(listing)
     listing.add_argument("--json", action="store_true", help="machine-readable")
+    listing.add_argument(
+        "--plan", action="store_true", help="predict trials and seconds from the newest run; 1 if a quick claim is too slow"
+    )
+    listing.add_argument("--tier", choices=("quick", "full", "nightly"), default="quick", help="tier to plan for (default: quick)")
+    listing.add_argument("--runs", default=RUNS, help=f"folder of runs (default: {RUNS})")
     listing.set_defaults(command=_list)
 
     running = commands.add_parser("run", help="put claims on trial")
@@ -92,9 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     _where(reporting)
     reporting.set_defaults(command=_report)
 
-    comparing = commands.add_parser("compare", help="what a change moved between two runs")
+    comparing = commands.add_parser("compare", help="what a change moved between two runs: 1 if something got worse")
     comparing.add_argument("before", help="folder of a run")
     comparing.add_argument("after", help="folder of a run")
+    comparing.add_argument("--json", action="store_true", help="machine-readable")
     comparing.set_defaults(command=_compare)
 
     cataloguing = commands.add_parser("catalogue", help="check or rewrite catalogue.json")
@@ -148,6 +155,8 @@ def _chosen(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _list(arguments: argparse.Namespace) -> int:
     chosen = _chosen(arguments)
+    if arguments.plan:
+        return _plan(arguments, chosen)
     if arguments.json:
         print(json.dumps(chosen, indent=1, ensure_ascii=False))
         return 0
@@ -159,6 +168,24 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _plan(arguments: argparse.Namespace, chosen: list[dict[str, Any]]) -> int:
+    from proofs_check.planning import QUICK_SECONDS, plan
+    from proofs_check.results import latest, load_results
+
+    planned = plan(chosen, load_results(latest(arguments.runs)), arguments.tier)
+    if arguments.json:
+        print(json.dumps([each.to_dict() for each in planned], indent=1))
+    else:
+        for each in planned:
+            print(each.line())
+        known = [each.seconds for each in planned if each.seconds is not None]
+        print(f"{len(planned)} claims, {len(known)} of them predicted: {sum(known):.1f} s with one worker ({arguments.tier})")
+    slow = [each.claim for each in planned if each.too_slow]
+    if slow:
+        print(f"too slow for the quick tier ({QUICK_SECONDS:g} s a claim): {', '.join(slow)}", file=sys.stderr)
+    return int(bool(slow))
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from proofs_check.console import listener, run_words
     from proofs_check.engine import run
@@ -166,7 +193,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from proofs_check.results import result_lines
     from proofs_check.seeds import ROOT
 
-    front = None if arguments.json else listener(arguments.jobs)
+    front = None if arguments.json else listener(arguments.jobs, arguments.catalogue)
     options = {
         "jobs": arguments.jobs,
         "backend": arguments.backend,
@@ -281,9 +308,9 @@ def _compare(arguments: argparse.Namespace) -> int:
     from proofs_check.compare import compare_runs
     from proofs_check.results import load_results
 
-    lines = compare_runs(load_results(arguments.before), load_results(arguments.after))
-    print("\n".join(lines))
-    return 0
+    moved = compare_runs(load_results(arguments.before), load_results(arguments.after))
+    print(json.dumps(moved.to_dict(), indent=1) if arguments.json else "\n".join(moved.lines()))
+    return int(moved.worse)
 
 
 def _catalogue(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -42,8 +43,6 @@ def claim_words(verdict: Verdict, title: str) -> str:
     text = f"  {columns} {verdict.seconds:6.1f} s  {mutant_words(verdict)}"
     if verdict.status not in ("VERIFIED", "SURVIVED"):
         text += f"\n           {verdict.reason}"
-    if verdict.status == "ERROR":
-        text += f"\n           again: python -m proofs_check run {verdict.claim} --mutants none"
     for found in verdict.counterexamples:
         text += f"\n           measured {found.measured:.6g} against {found.bound:.6g} on {found.part}; replay {found.id}"
     for mutant in verdict.mutants:
@@ -63,8 +62,8 @@ def run_words(result: RunResult) -> str:
 class Plain:
     """A line per claim, and a heartbeat while nothing else is said; no escape codes."""
 
-    def __init__(self, jobs: int, stream: TextIO | None = None) -> None:
-        self.jobs, self.stream = jobs, stream or sys.stdout
+    def __init__(self, jobs: int, stream: TextIO | None = None, catalogue: str | None = None) -> None:
+        self.jobs, self.stream, self.catalogue = jobs, stream or sys.stdout, catalogue
         self._spoke = time.monotonic()
         self.result: RunResult | None = None
 
@@ -89,7 +88,16 @@ class Plain:
 
     def finished(self, claim: Claim, verdict: Verdict) -> None:
         """Print a verdict."""
-        self.say(claim_words(verdict, claim.title))
+        self.say(claim_words(verdict, claim.title) + self._again(verdict))
+
+    def _again(self, verdict: Verdict) -> str:
+        """Say how to see an error again: the same claim, seeds and tier, nothing else."""
+        if verdict.status != "ERROR":
+            return ""
+        options = "" if verdict.tier == "quick" else f" --tier {verdict.tier}"
+        options += f" --root {self.result.root}" if self.result is not None else ""
+        options += f" --catalogue {self.catalogue}" if self.catalogue else ""
+        return f"\n           again: python -m proofs_check run {verdict.claim} --mutants none{options}"
 
     def __enter__(self) -> "Plain":
         return self
@@ -99,44 +107,62 @@ class Plain:
 
 
 class Live(Plain):
-    """Verdicts as above, in colour, and below them what is being tried now."""
+    """Verdicts as above, in colour, and below them a table of what is being tried now."""
 
-    def __init__(self, jobs: int) -> None:
-        super().__init__(jobs)
+    ROWS = 6  # a glance, not a second screen
+
+    def __init__(self, jobs: int, catalogue: str | None = None, console: Any = None) -> None:
+        super().__init__(jobs, catalogue=catalogue)
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.live import Live as Screen
 
-        self._console = Console(highlight=False)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress: Any = Progress(*columns, console=self._console, transient=True)
-        self._task: Any = None
+        self._console = Console(highlight=False) if console is None else console
+        self._open: dict[str, tuple[str, int, float]] = {}  # claim: title, trials, when it was first seen
+        self._counts: Counter[str] = Counter()
+        self._total = 0
+        self._start = time.monotonic()
+        self._screen: Any = Screen(get_renderable=self._table, console=self._console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> "Live":
-        self._progress.start()
+        self._screen.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        self._screen.stop()
 
     def say(self, text: str) -> None:
-        """Print above the live line."""
+        """Print above the table."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     def started(self, claims: Sequence[Claim], result: RunResult) -> None:
-        """Print the header and start the live line."""
+        """Print the header and start the table."""
         super().started(claims, result)
-        self._task = self._progress.add_task("starting", total=len(claims))
+        self._total = len(claims)
 
     def progressed(self, claim: Claim, trials: int) -> None:
         """Show what is being tried."""
-        self._progress.update(self._task, description=f"{claim.id} {claim.title[:30]}: {trials:,} trials")
+        _, _, since = self._open.pop(claim.id, ("", 0, time.monotonic()))
+        self._open[claim.id] = (claim.title, trials, since)  # the newest comes last
 
     def finished(self, claim: Claim, verdict: Verdict) -> None:
         """Print a verdict in its colour."""
-        self._console.print(claim_words(verdict, claim.title), style=_COLOURS[verdict.status], markup=False, soft_wrap=True)
-        self._progress.advance(self._task)
+        self._open.pop(claim.id, None)
+        self._counts[verdict.status] += 1
+        words = claim_words(verdict, claim.title) + self._again(verdict)
+        self._console.print(words, style=_COLOURS[verdict.status], markup=False, soft_wrap=True)
+
+    def _table(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        counts = " ".join(f"{count} {status}" for status, count in self._counts.items())
+        done = f"{sum(self._counts.values())} of {self._total} claims, {time.monotonic() - self._start:.0f} s"
+        table = Table(box=None, pad_edge=False, show_header=False, title=Text(f"{done}  {counts}"), title_justify="left")
+        for name, (title, trials, since) in list(self._open.items())[-self.ROWS :]:
+            table.add_row(Text(f"  {name:<8}"), Text(title[:34]), Text(f"{trials:,} trials"), Text(f"{time.monotonic() - since:.1f} s"))
+        return table
 
 
-def listener(jobs: int) -> Plain:
-    """Choose by what the standard output is."""
-    return Live(jobs) if sys.stdout.isatty() else Plain(jobs)
+def listener(jobs: int, catalogue: str | None = None) -> Plain:
+    """Choose by what the standard output is; ``catalogue`` appears in the commands that are printed."""
+    return Live(jobs, catalogue) if sys.stdout.isatty() else Plain(jobs, catalogue=catalogue)
