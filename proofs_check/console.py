@@ -152,15 +152,16 @@ class Live(Plain):
         self._console.print(words, style=_COLOURS[verdict.status], markup=False, soft_wrap=True)
 
     def _table(self) -> Any:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         counts = " ".join(f"{count} {status}" for status, count in self._counts.items())
         done = f"{sum(self._counts.values())} of {self._total} claims, {time.monotonic() - self._start:.0f} s"
-        table = Table(box=None, pad_edge=False, show_header=False, title=Text(f"{done}  {counts}"), title_justify="left")
+        table = Table(box=None, pad_edge=False, show_header=False)
         for name, (title, trials, since) in list(self._open.items())[-self.ROWS :]:
             table.add_row(Text(f"  {name:<8}"), Text(title[:34]), Text(f"{trials:,} trials"), Text(f"{time.monotonic() - since:.1f} s"))
-        return table
+        return Group(Text(f"{done}  {counts}"), table)
 
 
 def listener(jobs: int, catalogue: str | None = None) -> Plain:
