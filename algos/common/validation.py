@@ -81,8 +81,11 @@ def canonical_array(X: Any, *, name: str = "X", sparse: bool = False, min_rows: 
 
 def _canonical_dense(X: Any, name: str) -> np.ndarray:
     array = as_table(X, name=name)
+    dtype = real_dtype(array.dtype, name)
     try:
-        return canonical_rows(array, real_dtype(array.dtype, name))
+        return canonical_rows(array, dtype)
+    except OverflowError as error:
+        raise ValueError(f"{name} has an integer beyond the range of floats ({error}); divide it by a constant") from error
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} has entries that are not numbers ({error}); encode them first") from error
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from algos.lp_embeddings.lp_support import SupportResult, lp_support
     from algos.lp_embeddings.path_regressor import QuantilePath
     from algos.lp_embeddings.quantile_path import QuantilePathResult, certified_quantile_path, rearranged
-    from algos.lp_embeddings.quantile_regression import QuantileCertificate, certified_quantile, certify_quantile
+    from algos.lp_embeddings.quantile_regression import QuantileCertificate, RegressionResult, certified_quantile, certify_quantile
     from algos.lp_embeddings.samplers import inclusion_probabilities, sample_rows
     from algos.lp_embeddings.sensitivities import Sensitivities, lp_sensitivities, sensitivity_bracket
     from algos.lp_embeddings.total_sensitivity import TotalSensitivity, total_sensitivity
@@ -45,6 +45,7 @@ _HOMES = {
     "QuantilePath": "path_regressor",
     "QuantilePathResult": "quantile_path",
     "RecursiveSample": "importance",
+    "RegressionResult": "quantile_regression",
     "RowScores": "importance",
     "SampledLpRegressor": "lp_regressor",
     "SampledQuantileRegressor": "estimators",
@@ -83,6 +84,7 @@ __all__ = [
     "QuantilePath",
     "QuantilePathResult",
     "RecursiveSample",
+    "RegressionResult",
     "RowScores",
     "SampledLpRegressor",
     "SampledQuantileRegressor",

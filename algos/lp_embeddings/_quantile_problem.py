@@ -17,6 +17,7 @@ from algos.common.linalg import row_leverages
 from algos.common.validation import canonical_array, check_finite_rows, check_range, is_sparse
 from algos.lp_embeddings._quantile_kernels import duality_block, pinball_block, row_hashes
 from algos.lp_embeddings._row_balance import balanced_whitening, reach
+from algos.lp_embeddings.bounds import gap_of_slack
 
 FloatArray = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -139,6 +140,10 @@ def _check_weights(sample_weight: npt.ArrayLike, n: int) -> FloatArray:
         raise ValueError(f"sample_weight must not be negative, got a minimum of {weights.min():g}; clip the weights at zero.")
     if not np.any(weights > 0):
         raise ValueError("sample_weight must have a positive entry, got only zeros; give weight to at least one row.")
+    if weights.max() < 1e-100:
+        raise ValueError(
+            f"sample_weight has no entry above 1e-100, got a maximum of {weights.max():g}; multiply sample_weight by a constant."
+        )
     return weights
 
 
@@ -273,6 +278,4 @@ def duality(data: QuantileData, t: float, coef: FloatArray, dual: FloatArray, sh
 
 def relative_gap(objective: float, slack: float, floor: float) -> float:
     """Gap relative to the objective; 0 when the objective itself is zero up to rounding."""
-    if objective <= floor and slack <= floor:
-        return 0.0
-    return slack / max(objective, floor)
+    return gap_of_slack(primal=objective, slack=slack, floor=floor)

@@ -15,7 +15,13 @@ from algos.lp_embeddings.bounds.leverage_scores import (
 )
 from algos.lp_embeddings.bounds.lewis_weights import lewis_contraction, lewis_error, logdet_gap, optimal_relaxation, relaxed_rate
 from algos.lp_embeddings.bounds.lp_regression import lp_dual_bound, lp_dual_norm, lp_norm, norm_comparison
-from algos.lp_embeddings.bounds.quantile_regression import quantile_gap_identity, quantile_loss, relative_gap, sketch_and_solve_ratio
+from algos.lp_embeddings.bounds.quantile_regression import (
+    gap_of_slack,
+    quantile_gap_identity,
+    quantile_loss,
+    relative_gap,
+    sketch_and_solve_ratio,
+)
 from algos.lp_embeddings.bounds.samplers import (
     SAMPLERS,
     bernoulli_variance,
@@ -43,6 +49,7 @@ __all__ = [
     "betting_interval",
     "fixed_size_variance",
     "flat_block_loss",
+    "gap_of_slack",
     "gram_leverage_error",
     "leading_rows",
     "leverage_error",

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from algos.lp_embeddings.bounds._checks import need
 
-__all__ = ["quantile_gap_identity", "quantile_loss", "relative_gap", "sketch_and_solve_ratio"]
+__all__ = ["gap_of_slack", "quantile_gap_identity", "quantile_loss", "relative_gap", "sketch_and_solve_ratio"]
 
 
 def quantile_loss(*, residuals: npt.ArrayLike, quantile: float, weights: npt.ArrayLike = 1.0) -> float:
@@ -70,7 +70,17 @@ def relative_gap(*, primal: float, dual: float, scale: float = 0.0) -> float:
     >>> relative_gap(primal=1e-15, dual=0.0, scale=1.0)
     0.0
     """
-    floor, slack = 1e-14 * scale, max(primal - dual, 0.0)
+    return gap_of_slack(primal=primal, slack=max(primal - dual, 0.0), floor=1e-14 * scale)
+
+
+def gap_of_slack(*, primal: float, slack: float, floor: float) -> float:
+    r"""`relative_gap` from the difference :math:`P-D`, for where it is known more accurately than P and D are.
+
+    Examples
+    --------
+    >>> gap_of_slack(primal=2.0, slack=0.5, floor=0.0)
+    0.25
+    """
     if primal <= floor and slack <= floor:
         return 0.0
     return slack / max(primal, floor, math.ulp(0.0))

@@ -148,3 +148,10 @@ def test_numbers_inside_come_back_as_python_numbers():
 def test_values_of_another_type_are_refused(value, integer):
     with pytest.raises(TypeError, match="m="):
         check_range(value, name="m", integer=integer)
+
+
+def test_text_and_huge_integers_are_refused_in_one_sentence():
+    with pytest.raises(TypeError, match=r"^A has dtype <U1, numbers are expected; encode the entries first$"):
+        canonical_array(np.array([["a"]]), name="A")
+    with pytest.raises(ValueError, match="A has an integer beyond the range of floats"):
+        canonical_array(np.array([[10**400]], dtype=object), name="A")

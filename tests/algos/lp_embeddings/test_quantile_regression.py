@@ -671,3 +671,8 @@ def test_multipliers_other_than_the_weights_price_a_missed_equation_as_high():
     y = data.weights * rng.uniform(t - 1.0, t, 80)  # any vector in the box proves something, however little
     lower = duality(data, t, np.zeros(3), y, shape)
     assert lower.objective - lower.slack <= highs_optimum(A, b, t, weights) * (1.0 + 1e-6)
+
+
+def test_weights_that_are_all_next_to_nothing_are_named():
+    with pytest.raises(ValueError, match="sample_weight has no entry above 1e-100, got a maximum of 1e-300"):
+        certified_quantile(np.eye(3), np.ones(3), sample_weight=np.full(3, 1e-300))
