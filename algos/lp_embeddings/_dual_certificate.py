@@ -1,4 +1,4 @@
-"""What the certificates of the regressions share: how they are stored, and how their equations are checked."""
+"""What the certificates of the regressions share: how they are stored, and what their fields must be."""
 
 import json
 import numbers
@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.common.guarantees import Certificate
-from algos.common.linalg import row_leverages, whitening
 
-__all__ = ["DualCertificate", "are_real", "equation_error", "is_finite_vector"]
+__all__ = ["DualCertificate", "are_real", "is_finite_vector"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -73,12 +72,3 @@ def are_real(*values: Any) -> bool:
 def is_finite_vector(values: npt.NDArray[Any], length: int) -> bool:
     """Whether a stored vector is one: of real numbers, of this length, without NaN or infinity."""
     return values.shape == (length,) and values.dtype.kind in "fiu" and bool(np.all(np.isfinite(values)))
-
-
-def equation_error(rows: Any, scale: FloatArray, unmet: npt.NDArray[np.longdouble]) -> tuple[float, float]:
-    """Return the length of the whitened residual of the equations, and the square root of the largest leverage score."""
-    basis = whitening(rows, scale=scale).R_inv
-    if basis.shape[1] == 0:
-        return 0.0, 0.0
-    length = np.linalg.norm((basis.T @ unmet).astype(np.float64))
-    return float(length), float(np.sqrt(np.max(row_leverages(rows, basis, scale=scale))))

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from algos.common.linalg import row_leverages
 from algos.lp_embeddings import bounds
-from algos.lp_embeddings._dual_certificate import DualCertificate, are_real, equation_error, is_finite_vector
+from algos.lp_embeddings._dual_certificate import DualCertificate, are_real, is_finite_vector
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
+from algos.lp_embeddings._row_balance import balanced_whitening
 
 __all__ = ["LpCertificate"]
 
@@ -43,8 +45,9 @@ class LpCertificate(DualCertificate):
     .. math::
         \min_x P(x) \ge \frac{(b - A \hat x) \cdot y - 2 k\, |R^{-\top} A^\top y|_2\, P(\hat x)}{Y},
 
-    where R is the triangular factor of :math:`B = \mathrm{diag}(w^{1/p}) A`, and k is such that :math:`|Bz|_2 \le k |Bz|_p`. The last
-    term is rounding for a dual that meets its equations.
+    where R is the triangular factor of :math:`SA`, S the p-th roots of the weights or, where these differ by many orders of magnitude,
+    other multipliers, and k is such that :math:`|SAz|_2 \le k (\sum_i w_i |a_i z|^p)^{1/p}`. The last term is rounding for a dual that
+    meets its equations. Columns of SA that are dependent up to rounding count as dependent.
 
     Attributes
     ----------
@@ -123,8 +126,8 @@ class LpCertificate(DualCertificate):
         length = bounds.lp_dual_norm(dual=y, p=self.p, weights=w)
         slack, rounding = objective, 0.0  # the dual vector zero proves that norms are not negative
         if length > 0.0:
-            error, root_tau = equation_error(rows, w ** (1.0 / self.p), unmet)
-            price = 2.0 * bounds.norm_comparison(p=self.p, rows=len(w), leverage=root_tau**2) * objective / length
+            error, factor = _equation_error(rows, self.p, None if sample_weight is None else w, unmet)
+            price = 2.0 * factor * objective / length
             slack = objective - math.fsum((y / length * residual).tolist()) + price * error
             rounding = _EQUATIONS * price
         rounding += _RECOMPUTED * objective + hidden
@@ -144,6 +147,21 @@ class LpCertificate(DualCertificate):
             f"the norm is within a relative gap of {self.gap:.2e} of the smallest. "
             "verify(A, b) recomputes both numbers from the data."
         )
+
+
+def _equation_error(rows: Any, p: float, w: FloatArray | None, unmet: npt.NDArray[np.longdouble]) -> tuple[float, float]:
+    """Return the length of the whitened residual of the equations, and the factor with which it enters."""
+    roots = None if w is None else w ** (1.0 / p)
+    white, scale = balanced_whitening(rows, roots)
+    if white.rank == 0:
+        return 0.0, 0.0
+    length = float(np.linalg.norm((white.R_inv.T @ unmet).astype(np.float64)))
+    leverages = row_leverages(rows, white.R_inv)
+    if roots is None or scale is None:
+        return length, bounds.norm_comparison(p=p, leverages=leverages)
+    alive = roots > 0.0
+    ratios = scale[alive] / roots[alive]
+    return length, bounds.norm_comparison(p=p, leverages=scale[alive] ** 2 * leverages[alive], ratios=ratios)
 
 
 def _fitted_size(rows: Any, coef: FloatArray) -> FloatArray:

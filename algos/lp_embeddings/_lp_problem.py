@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algos.common.linalg import row_leverages, whitening
+from algos.common.linalg import row_leverages
 from algos.lp_embeddings import bounds
 from algos.lp_embeddings._lp_kernels import dual_power_sum, power_sum
 from algos.lp_embeddings._quantile_problem import EXTENDED_CONDITION, Geometry, QuantileData, minimum_norm_basis, row_parts
+from algos.lp_embeddings._row_balance import balanced_whitening
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -19,7 +20,7 @@ _FLOOR = 1e-14  # size of the rounding error of a norm, relative to the norm of 
 
 @dataclass(frozen=True)
 class LpProblem:
-    """Minimise ``(sum w |b - A x|^p)^(1/p)`` with p > 1, weights of mean one, and a basis that whitens ``diag(w^(1/p)) A``.
+    """Minimise ``(sum w |b - A x|^p)^(1/p)`` with p > 1, weights of mean one, and a basis that whitens ``diag(scale) A``.
 
     `unit` is the factor by which norms here are smaller than those of the caller, whose weights need not have mean one.
     """
@@ -55,10 +56,16 @@ class LpProblem:
             return 0.0
         return largest * math.pow(dual_power_sum(dual, self.weights, largest, self.conjugate), 1.0 / self.conjugate)
 
+    @property
+    def leverages(self) -> FloatArray:
+        """Leverage scores of ``diag(scale) A``, where `scale` is ``weights**(1 / p)`` or what stands in for it."""
+        scale = 1.0 if self.shape.scale is None else self.shape.scale
+        return np.square(scale * self.shape.spread)
+
     def equation_price(self) -> float:
-        """Return k with ``|diag(w^(1/p)) A z|_2 <= k |diag(w^(1/p)) A z|_p`` for every z."""
-        leverage = float(np.max(self.weights ** (1.0 / self.p) * self.shape.spread)) ** 2
-        return bounds.norm_comparison(p=self.p, rows=len(self.b), leverage=leverage)
+        """Return k with ``|diag(scale) A z|_2 <= k |diag(w^(1/p)) A z|_p`` for every z."""
+        scale = np.ones_like(self.weights) if self.shape.scale is None else self.shape.scale
+        return bounds.norm_comparison(p=self.p, leverages=self.leverages, ratios=scale / self.weights ** (1.0 / self.p))
 
     def residual(self, coef: FloatArray) -> FloatArray:
         """Return ``b - A coef``."""
@@ -80,7 +87,8 @@ class LpProblem:
 
     def shortest(self, coef: FloatArray) -> FloatArray:
         """Return the coefficients of minimum norm with the same fitted values."""
-        squares = self.weights ** (2.0 / self.p) * self.fitted(coef)
+        fitted = self.fitted(coef)
+        squares = fitted if self.shape.scale is None else self.shape.scale**2 * fitted
         shortest: FloatArray = self.shape.basis @ (self.shape.basis.T @ self.transposed(squares))
         return shortest
 
@@ -100,18 +108,17 @@ class LpProof:
 
 
 def lp_problem(data: QuantileData, p: float, *, intercept: bool = False) -> LpProblem:
-    """Whiten the rows of checked data, multiplied by the p-th roots of their weights."""
+    """Whiten the rows of checked data, multiplied by the p-th roots of their weights unless these differ too much."""
     mean = float(data.weights.mean())
     weights = data.weights / mean
-    scale = None if data.uniform_weights else weights ** (1.0 / p)
-    white = whitening(data.A, scale=scale)
+    white, scale = balanced_whitening(data.A, None if data.uniform_weights else weights ** (1.0 / p))
     unit = mean ** (1.0 / p)
     if white.rank == 0:
         return LpProblem(data.A, data.b, weights, p, Geometry(white.R_inv, np.zeros(len(weights))), unit)
     basis = white.R_inv
     if white.rank < data.shape[1]:
         basis = minimum_norm_basis(data.A, basis, intercept)
-    shape = Geometry(basis, np.sqrt(row_leverages(data.A, basis)), white.cond > EXTENDED_CONDITION)
+    shape = Geometry(basis, np.sqrt(row_leverages(data.A, basis)), white.cond > EXTENDED_CONDITION, scale=scale)
     return LpProblem(data.A, data.b, weights, p, shape, unit)
 
 
@@ -121,7 +128,7 @@ def lp_proof(problem: LpProblem, coef: FloatArray, dual: FloatArray) -> LpProof:
     For every x with ``|b - A x| <= |b - A coef| = P``, z = x - coef and e = A^T y,
 
     .. math:: |y|_{p'} |b - A x|_p \ge (b - A x) \cdot y = (b - A \hat x) \cdot y - e \cdot z, \qquad
-              |e \cdot z| \le |R^{-\top} e|_2 |A z|_2 \le k |R^{-\top} e|_2 |A z|_p \le 2 k |R^{-\top} e|_2 P .
+              |e \cdot z| \le |R^{-\top} e|_2 |S A z|_2 \le k |R^{-\top} e|_2 |A z|_p \le 2 k |R^{-\top} e|_2 P .
 
     So a vector that misses its equations proves less, and nothing false (derived: docs/theory/lp_embeddings.md, "The dual norm").
     """

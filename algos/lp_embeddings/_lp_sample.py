@@ -55,7 +55,7 @@ def _probabilities(problem: LpProblem, options: LpOptions, size: int) -> FloatAr
     n, p = len(problem.b), problem.p
     if size >= n:
         return np.ones(n)
-    leverage = (problem.weights ** (1.0 / p) * problem.shape.spread) ** 2
+    leverage = problem.leverages
     roots = root_leverage(leverage, min(p, 2.0))
     total = float(roots.sum())
     if options.sampler == "uniform" or total == 0.0:  # in a table of zeros no row tells more than another

@@ -68,17 +68,20 @@ def lp_dual_bound(*, responses: npt.ArrayLike, dual: npt.ArrayLike, p: float, we
     return math.fsum((np.asarray(responses, dtype=np.float64) * y).tolist())
 
 
-def norm_comparison(*, p: float, rows: int, leverage: float) -> float:
-    r"""Return k with :math:`\|Bz\|_2 \le k \|Bz\|_p` for all z: :math:`\tau^{1/p-1/2}` for p <= 2, else :math:`n^{1/2-1/p}`.
+def norm_comparison(*, p: float, leverages: npt.ArrayLike, ratios: npt.ArrayLike = 1.0) -> float:
+    r"""Return k with :math:`(\sum_i (c_i v_i)^2)^{1/2} \le k (\sum_i |v_i|^p)^{1/p}` for all v = Bz.
+
+    It is :math:`\max_i \tau_i^{1/p-1/2} c_i` for p <= 2 and the norm of c with exponent :math:`2p/(p-2)` for p >= 2; without ratios these
+    are a power of the largest leverage score and :math:`n^{1/2-1/p}`.
 
     Parameters
     ----------
     p : float
         Exponent.
-    rows : int
-        Number n of rows of B.
-    leverage : float
-        Largest leverage score :math:`\tau` of B.
+    leverages : array_like of shape (n,)
+        Leverage scores :math:`\tau_i` of ``diag(c) B``.
+    ratios : array_like of shape (n,), default=1
+        Positive multipliers c.
 
     Notes
     -----
@@ -86,8 +89,11 @@ def norm_comparison(*, p: float, rows: int, leverage: float) -> float:
 
     Examples
     --------
-    >>> norm_comparison(p=1.0, rows=100, leverage=0.25)
+    >>> norm_comparison(p=1.0, leverages=[0.25, 0.25, 0.25, 0.25])
     0.5
     """
     need_exponent(p)
-    return float(leverage ** (1.0 / p - 0.5) if p <= 2.0 else rows ** (0.5 - 1.0 / p))
+    tau, c = np.broadcast_arrays(np.asarray(leverages, dtype=np.float64), np.asarray(ratios, dtype=np.float64))
+    if p < 2.0:
+        return float(np.max(tau ** (1.0 / p - 0.5) * c, initial=0.0))
+    return float(np.max(c, initial=0.0)) if p == 2.0 else lp_norm(values=c, p=2.0 * p / (p - 2.0))

@@ -195,15 +195,33 @@ def test_missed_equations_have_their_price(table):
 @pytest.mark.parametrize("p", [1.0, 1.3, 2.0, 2.7, 8.0])
 def test_comparison_of_norms_holds_and_is_attained(p):
     rng = np.random.default_rng(5)
-    B = rng.standard_t(2, (60, 3))
-    tau = np.max(np.sum(np.linalg.qr(B)[0] ** 2, axis=1))
-    k = bounds.norm_comparison(p=p, rows=60, leverage=tau)
+    B, c = rng.standard_t(2, (60, 3)), np.exp(3 * rng.standard_normal(60))
     z = rng.standard_normal((3, 2000))
-    assert np.all(np.linalg.norm(B @ z, axis=0) <= k * np.sum(np.abs(B @ z) ** p, axis=0) ** (1 / p) * (1 + SUM))
-    flat = np.ones((60, 1))  # attains it for p >= 2; a single row that counts does for p <= 2
-    vector = flat if p >= 2 else np.eye(60)[:, :1]
-    attained = bounds.norm_comparison(p=p, rows=60, leverage=float(np.max(vector**2 / np.sum(vector**2))))
-    assert np.linalg.norm(vector) == pytest.approx(attained * norm(vector, p), rel=SUM)
+    for ratios in (np.ones(60), c):
+        tau = np.sum(np.linalg.qr(ratios[:, None] * B)[0] ** 2, axis=1)
+        k = bounds.norm_comparison(p=p, leverages=tau, ratios=ratios)
+        assert np.all(np.linalg.norm(ratios[:, None] * (B @ z), axis=0) <= k * np.sum(np.abs(B @ z) ** p, axis=0) ** (1 / p) * (1 + SUM))
+    # one column attains it: a single entry for p <= 2, the entries for which Hoelder's inequality is an equality for p > 2
+    v = np.eye(60)[7] if p <= 2 else c ** (2 / (p - 2))
+    tau = (c * v) ** 2 / np.sum((c * v) ** 2)
+    ratios = np.where(v == 0, 0.0, c)
+    assert np.linalg.norm(ratios * v) == pytest.approx(bounds.norm_comparison(p=p, leverages=tau, ratios=ratios) * norm(v, p), rel=SUM)
+    assert bounds.norm_comparison(p=4.0, leverages=np.ones(16)) == pytest.approx(2.0, rel=SUM)
+
+
+@pytest.mark.parametrize(("ratio", "gap"), [(1e6, GAP), (1e15, 1e-6), (1e30, 0.1)])
+@pytest.mark.parametrize("p", [1.5, 3.0])
+def test_a_heavy_row_does_not_hide_the_others(ratio, gap, p):
+    rng = np.random.default_rng(0)
+    A, b, weights = rng.standard_normal((60, 3)), rng.standard_normal(60), np.ones(60)
+    A[0], b[0], weights[0] = [1.0, 0.0, 0.0], 0.0, ratio  # practically fixes the first coefficient at zero
+    pinned = certified_lp(A[1:, 1:], b[1:], p)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = certified_lp(A, b, p, sample_weight=weights)
+    assert result.dual_bound <= pinned.objective * (1 + SUM)
+    assert result.gap <= gap
+    assert result.certificate.verify(A, b, weights)
 
 
 # -- invariances ---------------------------------------------------------------------------------------------------------------------
