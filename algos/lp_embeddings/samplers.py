@@ -135,7 +135,7 @@ def _inverse_alpha(s: Array, m: float) -> float:
     rest = np.cumsum(falling[::-1])[::-1]  # rest[k]: sum of all but the k largest; small terms are added first
     k = np.arange(n)
     x = (m - k - (n - k) / n) / rest  # the root if exactly the k largest are capped
-    fits = 1.0 / n + falling * x <= 1.0
+    fits = 1.0 / n + falling * x <= 1.0 + 1e-12  # at a tie rounding would deny the root, and the next candidate is x = 0
     fits[-1] = True  # holds for every m < n; rounding may deny it
     return max(float(x[np.argmax(fits)]), 0.0)
 

@@ -245,3 +245,10 @@ def test_combined_scores_are_what_their_formulas_say():
         root_leverage(tau, math.inf)
     with pytest.raises(ValueError, match="n=0"):
         uniform(0)
+
+
+@pytest.mark.parametrize("n", [2, 6, 17, 22, 31])
+def test_size_is_met_where_capping_the_largest_scores_leaves_only_the_floor(n):
+    m = n / 2 + 0.5  # n / 2 rows at 1 and the others at 1 / n: the root is at a tie between two numbers of capped rows
+    scores = 10.0 ** np.linspace(250.0, -250.0, n)
+    assert inclusion_probabilities(scores, m).sum() == pytest.approx(m, rel=1e-9)
