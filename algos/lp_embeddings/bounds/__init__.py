@@ -19,6 +19,7 @@ from algos.lp_embeddings.bounds.quantile_regression import (
     gap_of_slack,
     quantile_gap_identity,
     quantile_loss,
+    rearrangement_gain,
     relative_gap,
     sketch_and_solve_ratio,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "proved_distortion",
     "quantile_gap_identity",
     "quantile_loss",
+    "rearrangement_gain",
     "relative_gap",
     "relaxed_rate",
     "ridge_leverage_sum",

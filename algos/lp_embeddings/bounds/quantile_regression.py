@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from algos.lp_embeddings.bounds._checks import need
 
-__all__ = ["gap_of_slack", "quantile_gap_identity", "quantile_loss", "relative_gap", "sketch_and_solve_ratio"]
+__all__ = ["gap_of_slack", "quantile_gap_identity", "quantile_loss", "rearrangement_gain", "relative_gap", "sketch_and_solve_ratio"]
 
 
 def quantile_loss(*, residuals: npt.ArrayLike, quantile: float, weights: npt.ArrayLike = 1.0) -> float:
@@ -84,6 +84,29 @@ def gap_of_slack(*, primal: float, slack: float, floor: float) -> float:
     if primal <= floor and slack <= floor:
         return 0.0
     return slack / max(primal, floor, math.ulp(0.0))
+
+
+def rearrangement_gain(*, levels: npt.ArrayLike, predictions: npt.ArrayLike) -> float:
+    r"""Fall :math:`\sum_j t_j (q_{(j)} - q_j)` of the summed quantile losses when predicted quantiles are sorted, whatever the responses.
+
+    Parameters
+    ----------
+    levels : array_like of shape (k,)
+        Increasing quantiles t.
+    predictions : array_like of shape (..., k)
+        Predictions q; the result is the sum over all rows.
+
+    Notes
+    -----
+    Derived: docs/theory/lp_embeddings.md, "Quantiles that do not cross".
+
+    Examples
+    --------
+    >>> rearrangement_gain(levels=[0.25, 0.75], predictions=[[2.0, 0.0], [0.0, 1.0]])
+    1.0
+    """
+    q, t = np.asarray(predictions, dtype=np.float64), np.asarray(levels, dtype=np.float64)
+    return math.fsum(np.ravel((np.sort(q, axis=-1) - q) * t).tolist())
 
 
 def sketch_and_solve_ratio(*, eps: float, quantile: float = 0.5) -> float:

@@ -209,18 +209,16 @@ def test_comparison_of_norms_holds_and_is_attained(p):
     assert bounds.norm_comparison(p=4.0, leverages=np.ones(16)) == pytest.approx(2.0, rel=SUM)
 
 
-@pytest.mark.parametrize(("ratio", "gap"), [(1e6, GAP), (1e15, 1e-6), (1e30, 0.1)])
+@pytest.mark.parametrize("ratio", [1e6, 1e15, 1e30, 1e60])
 @pytest.mark.parametrize("p", [1.5, 3.0])
-def test_a_heavy_row_does_not_hide_the_others(ratio, gap, p):
+def test_a_heavy_row_does_not_hide_the_others(ratio, p):
     rng = np.random.default_rng(0)
     A, b, weights = rng.standard_normal((60, 3)), rng.standard_normal(60), np.ones(60)
     A[0], b[0], weights[0] = [1.0, 0.0, 0.0], 0.0, ratio  # practically fixes the first coefficient at zero
     pinned = certified_lp(A[1:, 1:], b[1:], p)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        result = certified_lp(A, b, p, sample_weight=weights)
+    result = certified_lp(A, b, p, sample_weight=weights)
     assert result.dual_bound <= pinned.objective * (1 + SUM)
-    assert result.gap <= gap
+    assert result.gap <= GAP
     assert result.certificate.verify(A, b, weights)
 
 
