@@ -63,7 +63,9 @@ def merge_parallel_rows(A: npt.NDArray[np.floating], p: float) -> MergedRows:
     """
     n = A.shape[0]
     hashes, size = np.empty(n, dtype=np.uint64), np.empty(n)
-    hash_directions(A, hashes, size)
+    read_only = A.view()
+    read_only.flags.writeable = False  # one compiled signature whether the caller's table may be written or not
+    hash_directions(read_only, hashes, size)
     live = np.flatnonzero(size)
     owner, share = np.full(n, -1, dtype=np.int64), np.zeros(n)
     in_order = np.sort(hashes[live])
@@ -107,7 +109,7 @@ def _without_collisions(
     return np.concatenate([first, alone]), group
 
 
-@kernel(signatures=("(f8[:, ::1], u8[::1], f8[::1])", "(f4[:, ::1], u8[::1], f8[::1])"))
+@kernel(signatures=("(Array(f8, 2, 'C', True), u8[::1], f8[::1])", "(Array(f4, 2, 'C', True), u8[::1], f8[::1])"))
 def hash_directions(A: npt.NDArray[np.floating], hashes: npt.NDArray[np.uint64], size: FloatArray) -> None:
     """Fill `size` with the entry of largest absolute value of every row, and `hashes` with a hash of the row divided by it."""
     bits = np.empty(1, np.float64)

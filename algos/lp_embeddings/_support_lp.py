@@ -24,12 +24,13 @@ Counts = npt.NDArray[np.int64]
 _V, _M = "f8[::1]", "f8[:, ::1]"
 _FIRST_EXPONENT = 3.0  # the path of exponents starts here when p is larger
 _EXPONENT_GROWTH = 1.4
+_FLOORS = 16  # below p = 2 the floor of the residuals falls by half a digit a step, from 1e-2, and then starts again
 _LEVEL_GAP = 0.1  # the exponent grows when the bracket at the present one is narrower than this
 _SMALLEST_WEIGHT = 1e-15  # relative to the largest; below, rounding decides the Gram matrix
 _FLAT_SLOPE = 0.1  # a line search ends where the slope has fallen to this share
 _SETTLED = 1e-9  # a predicted relative decrease below this leaves the dual to be improved, not x
 _SEARCH = 30  # slope evaluations at most
-_STALL = 25  # iterations without a narrower bracket after which float64 has done what it can
+_STALL = 45  # iterations without a narrower bracket after which float64 has done what it can
 
 
 @kernel(signatures=(f"({_V}, f8)",))
@@ -65,28 +66,30 @@ def line_search(r: Array, move: Array, first: float, guess: float, longest: floa
 
     `first` is the slope at 0, negative.
     """
-    a, at_a, b = 0.0, first, guess
+    linear = 1.0 / (p - 1.0) if p > 2.0 else 1.0  # for large p this power of the slope is nearly linear in t
+    a, at_a, b = 0.0, -((-first) ** linear), guess
     while True:
-        at_b = _slope(r, move, b, p)
-        if abs(at_b) <= -_FLAT_SLOPE * first or (at_b < 0.0 and b >= longest):
+        slope = _slope(r, move, b, p)
+        if abs(slope) <= -_FLAT_SLOPE * first or (slope < 0.0 and b >= longest):
             return b
-        if not at_b < 0.0:
+        if not slope < 0.0:
             break
-        a, at_a, b = b, at_b, min(4.0 * b, longest)
+        a, at_a, b = b, -((-slope) ** linear), min(4.0 * b, longest)
+    at_b = slope**linear
     side = 0
     for _ in range(_SEARCH):
         t = (a * at_b - b * at_a) / (at_b - at_a)
         if not a < t < b:  # also when the slope at b overflowed
             t = 0.5 * (a + b)
-        at_t = _slope(r, move, t, p)
-        if abs(at_t) <= -_FLAT_SLOPE * first:
+        slope = _slope(r, move, t, p)
+        if abs(slope) <= -_FLAT_SLOPE * first:
             return t
-        if at_t < 0.0:
-            a, at_a = t, at_t
+        if slope < 0.0:
+            a, at_a = t, -((-slope) ** linear)
             at_b *= 0.5 if side == -1 else 1.0
             side = -1
         else:
-            b, at_b = t, at_t
+            b, at_b = t, slope**linear
             at_a *= 0.5 if side == 1 else 1.0
             side = 1
     return a
@@ -130,7 +133,7 @@ def lp_support(lines: Array, g: Array, p: float, tol: float, max_iter: int, x: A
     gram, lower_factor, toward, best_x = np.empty((d, d)), np.empty((d, d)), np.empty(d), np.empty(d)
     dual_exponent = p / (p - 1.0)
     exponent = min(p, _FIRST_EXPONENT) if p > 2.0 else p
-    spread, step = 1e-2, 1.0
+    spread, small, step = 1e-2, 1e-2, 1.0
     lower, upper = 0.0, np.inf
     since, steps = 0, 0
     size = inner(g, x)
@@ -145,7 +148,7 @@ def lp_support(lines: Array, g: Array, p: float, tol: float, max_iter: int, x: A
         if 1.0 / norm > lower:
             lower, since = 1.0 / norm, 0
             best_x[:] = x
-        floor = max(1e-14, 10.0 ** (-2.0 - 0.5 * steps)) if p < 2.0 else (spread ** (1.0 / (exponent - 2.0)) if p > 2.0 else 1.0)
+        floor = small if p < 2.0 else (spread ** (1.0 / (exponent - 2.0)) if p > 2.0 else 1.0)
         _fill_weights(r, exponent, floor, weights)
         weighted_gram(lines, weights, scratch, gram)
         if not cholesky(gram, lower_factor):
@@ -160,6 +163,8 @@ def lp_support(lines: Array, g: Array, p: float, tol: float, max_iter: int, x: A
             y[:] = dual
         if upper <= lower * (1.0 + tol) or steps >= max_iter or since > _STALL:
             break
+        if p < 2.0 and steps > 0:
+            small = max(1e-14, 10.0 ** (-2.0 - 0.5 * (steps % _FLOORS)))
         if exponent < p and vector_norm(dual, exponent / (exponent - 1.0)) * vector_norm(r, exponent) < 1.0 + _LEVEL_GAP:
             exponent = min(p, _EXPONENT_GROWTH * exponent)
         stiffness = inner(g, toward)

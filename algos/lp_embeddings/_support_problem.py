@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from algos.common.blocks import RowSource
 from algos.common.linalg import Whitening, whitening
+from algos.common.row_products import ScaledTable
 from algos.lp_embeddings._support_l1 import l1_support, l1_supports
 from algos.lp_embeddings._support_lp import lp_support, lp_supports
 
@@ -73,17 +74,9 @@ class WhitenedTable:
         """Return ``A @ x``."""
         return np.concatenate([np.asarray(block.X @ x) for block in self.source])
 
-    def column_lengths(self) -> FloatArray:
-        """Euclidean length of every column of the table, without overflow."""
-        length = np.zeros(self.source.n_features)
-        for block in self.source:
-            part = abs(block.X)
-            peak = np.asarray(part.max(axis=0).todense() if hasattr(part, "todense") else part.max(axis=0), dtype=np.float64).ravel()
-            safe = np.where(peak > 0.0, peak, 1.0)
-            scaled = part @ np.diag(1.0 / safe) if hasattr(part, "todense") else part / safe
-            squares = scaled.multiply(scaled).sum(axis=0) if hasattr(part, "todense") else (scaled**2).sum(axis=0)
-            length = np.hypot(length, peak * np.sqrt(np.asarray(squares, dtype=np.float64).ravel()))
-        return length
+    def column_peaks(self) -> FloatArray:
+        """Largest absolute value in every column of the table."""
+        return ScaledTable.make(self.source).column_peaks()
 
     def support(self, form: FloatArray, p: float, start: FloatArray, tol: float) -> tuple[FloatArray, FloatArray, float, float]:
         """Support function in one whitened direction of length 1: ``(x, y, lower, upper)`` with ``|Q x|_p = 1``, ``Q.T y = form``."""

@@ -88,7 +88,8 @@ def lp_support(A: Any, g: npt.ArrayLike, p: float, *, tol: float = 1e-6, x0: npt
     Warns
     -----
     ConvergenceWarning
-        The bracket is wider than ``tol``; it is returned as it is. To be expected only for p below about 1.01 and ``tol`` below 1e-9.
+        The bracket is wider than ``tol``; it is returned as it is. To be expected only for 1 < p < 1.05, where gaps of 1e-4 (p = 1.01) to a
+        few percent (p = 1.001) can remain, and for ``tol`` below 1e-7.
 
     Notes
     -----
@@ -134,13 +135,13 @@ def _spanned(table: WhitenedTable, form: FloatArray) -> tuple[FloatArray, FloatA
     """Return the form in whitened coordinates and a y with ``A.T y = form``; raise if there is none."""
     whitened = table.direction(form)
     y = whitened @ table.lines
-    lengths = table.column_lengths()
     for _ in range(_REFINEMENTS):
         residual = form - table.combine_rows(y)
         correction = table.direction(residual)
         whitened, y = whitened + correction, y + correction @ table.lines
     residual = np.abs(form - table.combine_rows(y))
-    share = residual / np.maximum(lengths * float(np.linalg.norm(y)) + np.abs(form), np.finfo(float).tiny)
+    # relative to what the rounding of a column's product with y is: entries of y that should be 0 meet large entries of other columns
+    share = residual / np.maximum(table.column_peaks() * float(np.linalg.norm(y)) + np.abs(form), np.finfo(float).tiny)
     worst = int(np.argmax(share))
     if share[worst] > _OUTSIDE:
         raise ValueError(
