@@ -405,6 +405,10 @@ def load_catalogue(spec: str | None = None) -> Catalogue:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             raise ValueError(f"--catalogue {spec!r}: {error}; write module:name of an importable module") from error
+        except ClaimDefinitionError:
+            raise
+        except Exception as error:  # whatever the user's module does wrong is told in one line, not in a traceback
+            raise ValueError(f"--catalogue {spec!r}: importing {module_name} raised {type(error).__name__}: {error}") from error
         found = getattr(module, attribute or "cat", None)
         if not isinstance(found, Catalogue):
             raise ValueError(f"--catalogue {spec!r}: {attribute or 'cat'!r} in {module_name!r} is no Catalogue")
