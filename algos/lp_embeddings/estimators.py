@@ -38,6 +38,9 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         Expected number of sampled rows; about ``2 n^0.7`` if None. More than n is reduced to n with a warning.
     fit_intercept : bool, default=True
         Whether to add a column of ones, which costs a copy of X.
+    warm_start : bool, default=False
+        Whether the next call of `fit` starts at the present coefficients instead of the sample's. It changes the time, not the result beyond
+        `tol`, and pays off after small changes: other weights, a few new rows. For another quantile the sample is the better start.
     max_rounds : int, default=12
         Limit on the bands that are solved; one is usual.
     random_state : None, int, Generator or RandomState, default=None
@@ -103,6 +106,7 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         sampler: str = "auto",
         size: int | None = None,
         fit_intercept: bool = True,
+        warm_start: bool = False,
         max_rounds: int = 12,
         random_state: RandomStateLike = None,
     ) -> None:
@@ -112,6 +116,7 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         self.sampler = sampler
         self.size = size
         self.fit_intercept = fit_intercept
+        self.warm_start = warm_start
         self.max_rounds = max_rounds
         self.random_state = random_state
 
@@ -146,8 +151,15 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", y_numeric=True)
         data, t = check_problem(append_ones(X) if self.fit_intercept else X, y, self.quantile, sample_weight)
         options = check_options(data, self.tol, self.sampler, self._size(X.shape[0]), None, self.certify, self.max_rounds)
-        result = fit_quantile(data, t, options, as_generator(self.random_state), intercept=self.fit_intercept)
+        start = self._start(data.shape[1])
+        result = fit_quantile(data, t, options, as_generator(self.random_state), intercept=self.fit_intercept, start=start)
         return self._set_fit(result)
+
+    def _start(self, d: int) -> npt.NDArray[np.float64] | None:
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return None
+        start = np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
+        return start if start.shape == (d,) else None
 
     def _size(self, n: int) -> int | None:
         if self.size is None:

@@ -93,6 +93,16 @@ def test_warm_start_of_a_single_fit(table):
         certified_quantile(X, Y[:, 0], 0.4, start=[1.0])
 
 
+def test_warm_start_of_the_estimator(table):
+    X, Y = table
+    model = SampledQuantileRegressor(0.4, warm_start=True, random_state=0).fit(X[:5000], Y[:5000, 0])
+    cold = SampledQuantileRegressor(0.4, random_state=0).fit(X, Y[:, 0])
+    warm = model.fit(X, Y[:, 0])
+    assert warm.objective_ == pytest.approx(cold.objective_, rel=2 * GAP)
+    assert warm.gap_ <= GAP
+    assert model.fit(X[:, :2], Y[:, 0]).coef_.shape == (2,)  # another number of columns: a fresh start
+
+
 # -- the estimator -------------------------------------------------------------------------------------------------------------------
 
 
