@@ -39,8 +39,8 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
     fit_intercept : bool, default=True
         Whether to add a column of ones, which costs a copy of X.
     warm_start : bool, default=False
-        Whether the next call of `fit` starts at the present coefficients instead of the sample's. It changes the time, not the result beyond
-        `tol`, and pays off after small changes: other weights, a few new rows. For another quantile the sample is the better start.
+        Whether the next call of `fit` starts at the present coefficients instead of the sample's. It changes the time, not the result
+        beyond `tol`, and pays off after small changes: other weights, a few new rows. For another quantile the sample is the better start.
     max_rounds : int, default=12
         Limit on the bands that are solved; one is usual.
     random_state : None, int, Generator or RandomState, default=None
