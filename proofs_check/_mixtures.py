@@ -98,12 +98,14 @@ def log_average(log_e: Sequence[float] | Float, weights: Sequence[float] | Float
     >>> round(log_average([0.0, np.log(3.0)], [0.5, 0.5]), 6)  # log of (1 + 3) / 2
     0.693147
     """
-    w = np.asarray(weights, dtype=np.float64)
-    if w.size == 0 or np.any(w < 0.0) or w.sum() > 1.0 + 1e-9:
-        raise ValueError(f"weights must be nonnegative and sum to at most one, not to {float(w.sum())!r}")
-    e = np.asarray(log_e, dtype=np.float64)
-    counted = w > 0.0
-    return float(np.logaddexp.reduce(e[counted] + np.log(w[counted]))) if counted.any() else -math.inf
+    w = [float(share) for share in weights]
+    if not w or min(w) < 0.0 or math.fsum(w) > 1.0 + 1e-9:
+        raise ValueError(f"weights must be nonnegative and sum to at most one, not to {math.fsum(w)!r}")
+    terms = [float(e) + math.log(share) for e, share in zip(log_e, w, strict=True) if share > 0.0]
+    top = max(terms, default=-math.inf)
+    if not math.isfinite(top):
+        return top
+    return top + math.log(math.fsum(math.exp(term - top) for term in terms))
 
 
 def e_holm(log_e: ArrayLike, alpha: float) -> NDArray[np.bool_]:

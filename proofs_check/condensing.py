@@ -1,5 +1,6 @@
 """From trials to a record: counts, bets, repetitions or comparisons, by kind of claim."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -36,14 +37,14 @@ def condense_numbers(source: Trials, level: Level, bound: Any, values: np.ndarra
     if np.isnan(slacks).any():
         at = int(np.argmax(np.isnan(slacks)))
         raise ValueError(f"trial {at} measured {values[at]} against {bound!r}: not a number; return a number in every trial")
-    record = replace(unit.blank(level), n=len(values))
     if unit.stream == STREAMS["slack"]:
-        return replace(record, values=tuple(slacks.tolist()))
+        return unit.blank(level, n=len(values), values=tuple(slacks.tolist()))
     surely = int(np.count_nonzero(comparing.low(x) > comparing.high(b)))
     possibly = int(np.count_nonzero(comparing.high(x) > comparing.low(b)))
     at = int(np.argmax(slacks))
     worst = float(slacks[at])
-    return replace(record, k_lo=surely, k_hi=possibly, argmax_trial=at, slack_max=worst if np.isfinite(worst) else None)
+    slack = worst if math.isfinite(worst) else None
+    return unit.blank(level, n=len(values), k_lo=surely, k_hi=possibly, argmax_trial=at, slack_max=slack)
 
 
 # ------------------------------------------------------------------------------------------------------------ from trials to a record

@@ -55,6 +55,8 @@ class _Store:
             self.writer = RecordWriter(path, header)
 
     def find(self, unit: Unit) -> Records | None:
+        if not self.known:
+            return None
         found = [self.known.get(key) for key in unit.keys]
         records = tuple(
             record for record in found if record is not None and record.fingerprint == unit.fingerprint and record.n == unit.trials

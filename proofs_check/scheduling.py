@@ -58,6 +58,7 @@ class Track:
         self._use(claim)
         self.budget = claim.tiers[tier]
         self.round = 0
+        self._next: list[Unit] | None = None  # the units of the next round, until it is committed
         self.status: Status | None = None
         self.reason = ""
         self.evidence: tuple[Any, ...] = ()
@@ -93,6 +94,11 @@ class Track:
 
     def units(self) -> list[Unit]:
         """Return the units of the next round in the order in which they will be committed; none once there is nothing left to measure."""
+        if self._next is None:
+            self._next = self._next_units()
+        return self._next
+
+    def _next_units(self) -> list[Unit]:
         if self._to_search:
             return list(self._search_units())
         if self._decided:
@@ -114,9 +120,9 @@ class Track:
         return list(groups.values())
 
     def _round(self, group: Sequence[Part], number: int) -> Iterator[Unit]:
-        schedule = first_blocks(self._cap(group[0]), self.budget.block)
-        if number < len(schedule):
-            yield self._unit(group, STREAMS["confirm"], *schedule[number])
+        left = self._cap(group[0]) - number * self.budget.block
+        if left > 0:
+            yield self._unit(group, STREAMS["confirm"], number, min(left, self.budget.block))
 
     def _cap(self, part: Part) -> int:
         """Trials of a part: a deterministic claim looks once at what does not change from trial to trial."""
@@ -176,6 +182,7 @@ class Track:
     def commit(self, finished: Sequence[Records], repeated: Sequence[Records] = ()) -> None:
         """Commit a whole round, in the order of :meth:`units`, then look."""
         records = [record for group in finished for record in group]
+        self._next = None
         for record in records:
             self.seconds += record.seconds
         if self._to_search:
@@ -198,6 +205,7 @@ class Track:
         if answer is not None or not self.units():
             self._exhausted = answer is None
             self._decided = True
+            self._next = None
             if answer == "ERROR" or not self._slack_pending:
                 self._finish(self._exhausted)
 

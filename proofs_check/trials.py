@@ -34,8 +34,8 @@ class Unit:
     fingerprint: str
     seconds: float
 
-    def blank(self, level: Level) -> BlockRecord:
-        """Return the record of a level before anything was measured."""
+    def blank(self, level: Level, **measured: Any) -> BlockRecord:
+        """Return the record of a level, empty but for what is given."""
         return BlockRecord(
             self.fingerprint,
             self.claim.id,
@@ -46,6 +46,7 @@ class Unit:
             level,
             self.stream,
             self.block,
+            **measured,
         )
 
     @property
@@ -130,6 +131,8 @@ class Trials:
         if self.injected.bound is None:
             return None
         value = self.injected.bound.value(instance.params, level)
+        if isinstance(value, float) and value == value:  # the usual case: a number
+            return value
         if not isinstance(value, Interval) and np.any(np.isnan(np.asarray(value, dtype=np.float64))):
             raise ValueError(f"the bound is not a number on {dict(instance.params)!r}; define it there or leave the point out")
         return value
