@@ -96,4 +96,8 @@ def norm_comparison(*, p: float, leverages: npt.ArrayLike, ratios: npt.ArrayLike
     tau, c = np.broadcast_arrays(np.asarray(leverages, dtype=np.float64), np.asarray(ratios, dtype=np.float64))
     if p < 2.0:
         return float(np.max(tau ** (1.0 / p - 0.5) * c, initial=0.0))
-    return float(np.max(c, initial=0.0)) if p == 2.0 else lp_norm(values=c, p=2.0 * p / (p - 2.0))
+    largest = float(np.max(c, initial=0.0))
+    if p == 2.0 or largest == 0.0:
+        return largest
+    exponent = 2.0 * p / (p - 2.0)
+    return largest * math.pow(float(np.sum((c / largest) ** exponent)), 1.0 / exponent)

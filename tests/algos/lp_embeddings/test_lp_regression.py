@@ -295,6 +295,21 @@ def test_every_sample_leads_to_the_optimum(table, p, sampler):
     assert math.isnan(sketch.gap)
 
 
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0])
+def test_excess_of_a_sampled_fit_falls_like_one_over_its_size(p):
+    rng = np.random.default_rng(11)
+    A = rng.standard_normal((40_000, 6))
+    b = A @ np.ones(6) + rng.standard_t(4, 40_000)
+    best = certified_lp(A, b, p, random_state=0).objective
+    sizes = (250, 1000, 4000)
+    excess = [
+        np.median([certified_lp(A, b, p, certify=False, size=m, random_state=seed).objective / best - 1 for seed in range(15)])
+        for m in sizes
+    ]
+    slope = np.polyfit(np.log(sizes), np.log(excess), 1)[0]
+    assert -1.25 <= slope <= -0.8  # -1, and the noise of three medians of 15 draws
+
+
 def test_sampling_pays(table):
     rng = np.random.default_rng(8)
     A = rng.standard_normal((20_000, 5))
