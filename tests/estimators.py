@@ -1,8 +1,11 @@
 """Cheap instances of every estimator of the package: what the estimator checks run over. A new estimator adds a line here."""
 
-from algos.lp_embeddings import QuantilePath, SampledLpRegressor, SampledQuantileRegressor
+from algos.lp_embeddings import LpSubspaceEmbedding, QuantilePath, SampledLpRegressor, SampledQuantileRegressor
 
 ESTIMATORS = [
+    LpSubspaceEmbedding(),
+    LpSubspaceEmbedding(p=4.0, size=10, draw="fixed"),
+    LpSubspaceEmbedding(p=1.5, sampler="root_leverage", size=12),
     QuantilePath(),
     QuantilePath([0.2, 0.6], fit_intercept=False, non_crossing="rearrange", certify=False),
     SampledLpRegressor(),
