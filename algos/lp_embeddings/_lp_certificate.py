@@ -128,7 +128,8 @@ class LpCertificate(DualCertificate):
         if length > 0.0:
             error, factor = _equation_error(rows, self.p, None if sample_weight is None else w, unmet)
             price = 2.0 * factor * objective / length
-            slack = objective - math.fsum((y / length * residual).tolist()) + price * error
+            reached = math.fsum((y / length * data.b).tolist()) - float(unmet @ coef) / length  # residual . y, without its rounding
+            slack = objective - reached + price * error
             rounding = _EQUATIONS * price
         rounding += _RECOMPUTED * objective + hidden
         relative = max(objective, 1e-14 * size, np.finfo(float).tiny)

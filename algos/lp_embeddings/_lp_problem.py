@@ -67,9 +67,15 @@ class LpProblem:
         scale = np.ones_like(self.weights) if self.shape.scale is None else self.shape.scale
         return bounds.norm_comparison(p=self.p, leverages=self.leverages, ratios=scale / self.weights ** (1.0 / self.p))
 
-    def residual(self, coef: FloatArray) -> FloatArray:
-        """Return ``b - A coef``."""
-        return self.b - self.fitted(coef)
+    def residual(self, coef: FloatArray, *, extended: bool = False) -> FloatArray:
+        """Return ``b - A coef``; in extended precision on demand, where large terms of ``A coef`` cancel."""
+        if not extended:
+            return self.b - self.fitted(coef)
+        out, precise = np.empty(len(self.b)), coef.astype(np.longdouble)
+        for start, part in row_parts(self.A):
+            here = slice(start, start + part.shape[0])
+            out[here] = self.b[here] - part.astype(np.longdouble) @ precise
+        return out
 
     def fitted(self, coef: FloatArray) -> FloatArray:
         """Return ``A coef``."""
@@ -132,11 +138,14 @@ def lp_proof(problem: LpProblem, coef: FloatArray, dual: FloatArray) -> LpProof:
 
     So a vector that misses its equations proves less, and nothing false (derived: docs/theory/lp_embeddings.md, "The dual norm").
     """
-    residual = problem.residual(coef)
-    objective, length = problem.norm(residual), problem.dual_norm(dual)
-    unmet = problem.transposed(dual, extended=problem.shape.extended)
+    extended = problem.shape.extended
+    objective, length = problem.norm(problem.residual(coef, extended=extended)), problem.dual_norm(dual)
+    unmet = problem.transposed(dual, extended=extended)
     if length == 0.0:
         return LpProof(objective, objective, 0.0, unmet)
     price = 2.0 * problem.equation_price() * float(np.linalg.norm(problem.shape.basis.T @ unmet)) * objective / length
-    reached = math.fsum(float(dual[k : k + 4096] @ residual[k : k + 4096]) for k in range(0, len(dual), 4096)) / length
+    # (b - A coef) . y, without the rounding of the residuals
+    reached = (
+        math.fsum(float(dual[k : k + 4096] @ problem.b[k : k + 4096]) for k in range(0, len(dual), 4096)) - float(unmet @ coef)
+    ) / length
     return LpProof(objective, min(max(objective - reached, 0.0) + price, objective), price, unmet)

@@ -176,6 +176,17 @@ def test_bad_conditioning_costs_no_truth(cond, p):
     assert np.linalg.norm(np.linalg.solve((U.T @ A).T, unmet)) <= 1e-9
 
 
+@pytest.mark.parametrize("seed", [1, 3, 6, 24])  # bounds that contained the rounding of the residuals were 6e-11 too high here
+@pytest.mark.parametrize("p", [1.2, 4.0])
+def test_bound_does_not_contain_the_rounding_of_cancelling_terms(seed, p):
+    made = instances.quantile_designs(500, 4, names=["offset"], random_state=seed)["offset"]
+    result = certified_lp(made.A, made.b, p)
+    residual = made.b - made.A.astype(np.longdouble) @ result.coef.astype(np.longdouble)
+    assert result.objective == pytest.approx(norm(residual, p), rel=1e-13)
+    assert result.dual_bound <= norm(residual, p) * (1 + 1e-13)
+    assert result.certificate.verify(made.A, made.b)
+
+
 def test_missed_equations_have_their_price(table):
     data, _ = check_problem(*table, 0.5, None)
     problem = lp_problem(data, 1.5)
