@@ -4,8 +4,9 @@ import hashlib
 
 import numpy as np
 from numpy.random import Generator, Philox, RandomState, SeedSequence
+from numpy.typing import ArrayLike
 
-__all__ = ["RandomStateLike", "as_generator", "child", "row_uniforms"]
+__all__ = ["RandomStateLike", "as_generator", "child", "index_uniforms", "row_uniforms"]
 
 RandomStateLike = int | np.integer | Generator | RandomState | SeedSequence | None
 
@@ -139,13 +140,74 @@ def row_uniforms(key: int, start: int, stop: int, level: int = 0) -> np.ndarray:
     >>> bool((whole == parts).all())
     True
     """
-    if not 0 <= key < _KEY_LIMIT:
-        raise ValueError(f"key={key} is outside [0, 2**128); give a non-negative integer")
+    _check_key(key, level)
     if not 0 <= start <= stop < _INDEX_LIMIT:
         raise ValueError(f"start={start}, stop={stop}: the rule is 0 <= start <= stop < 2**64")
-    if not 0 <= level < _INDEX_LIMIT:
-        raise ValueError(f"level={level} is outside [0, 2**64); give a non-negative integer")
     first = int(start) // 4
     skip = int(start) - 4 * first
     bits = Philox(key=int(key), counter=first + (int(level) << 128))
     return Generator(bits).random(skip + int(stop) - int(start))[skip:]
+
+
+def index_uniforms(key: int, indices: ArrayLike, level: int = 0) -> np.ndarray:
+    """Return the numbers of :func:`row_uniforms` for rows that need not follow each other.
+
+    Parameters
+    ----------
+    key : int
+        Philox key, in [0, 2**128).
+    indices : array-like of int, shape (k,)
+        Row indices in [0, 2**63), in any order.
+    level : int, default=0
+        Round of a recursion or level of a merge tree; see :func:`row_uniforms`.
+
+    Returns
+    -------
+    ndarray of shape (k,), float64
+        Numbers in [0, 1), the same bits as :func:`row_uniforms` gives.
+
+    Raises
+    ------
+    TypeError
+        Indices that are not integers.
+    ValueError
+        A key, index or level outside its range, or indices that are not one-dimensional.
+
+    Notes
+    -----
+    Time and memory O(k), wherever the rows are.
+
+    Examples
+    --------
+    >>> from algos.common.randomness import index_uniforms, row_uniforms
+    >>> bool((index_uniforms(5, [90, 3]) == row_uniforms(5, 0, 100)[[90, 3]]).all())
+    True
+    """
+    _check_key(key, level)
+    rows = np.asarray(indices)
+    if rows.ndim != 1:
+        raise ValueError(f"indices has shape {rows.shape}; give one dimension")
+    if rows.size == 0:
+        return np.empty(0)
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"indices has dtype {rows.dtype}; give integers")
+    first, last = int(rows.min()), int(rows.max())
+    if first < 0 or last >= _INDEX_LIMIT // 2:
+        raise ValueError(f"indices reach from {first} to {last}; the rule is 0 <= index < 2**63")
+    if last - first == rows.size - 1 and bool(np.all(np.diff(rows) == 1)):
+        return row_uniforms(key, first, last + 1, level)
+    from algos.common._philox import philox_uniforms  # numba is loaded only where rows are scattered
+
+    words = rows.astype(np.uint64)
+    words.flags.writeable = False
+    out = np.empty(rows.size)
+    with np.errstate(over="ignore"):  # without compilation numpy would warn of the products' overflow, which is meant
+        philox_uniforms(np.array([key % _INDEX_LIMIT, key // _INDEX_LIMIT], dtype=np.uint64), words, np.uint64(level), out)
+    return out
+
+
+def _check_key(key: int, level: int) -> None:
+    if not 0 <= key < _KEY_LIMIT:
+        raise ValueError(f"key={key} is outside [0, 2**128); give a non-negative integer")
+    if not 0 <= level < _INDEX_LIMIT:
+        raise ValueError(f"level={level} is outside [0, 2**64); give a non-negative integer")
