@@ -97,8 +97,8 @@ def inclusion_probabilities(scores: ArrayLike, m: float) -> Array:
 
     Notes
     -----
-    Exact up to rounding: scores are sorted once, and :math:`\alpha` has a closed form when the number of capped rows is known. Time
-    O(n log n).
+    Exact up to rounding: :math:`\alpha` has a closed form when the number of capped rows is known, and only the m largest scores, which
+    alone can be capped, are sorted. Time O(n + m log m).
 
     Examples
     --------
@@ -131,9 +131,11 @@ def inclusion_probabilities(scores: ArrayLike, m: float) -> Array:
 def _inverse_alpha(s: Array, m: float) -> float:
     """Solve sum_i min(1, 1/n + s_i x) = m for x, where 1 <= m < n and all s_i > 0."""
     n = s.size
-    falling = np.sort(s)[::-1]
-    rest = np.cumsum(falling[::-1])[::-1]  # rest[k]: sum of all but the k largest; small terms are added first
-    k = np.arange(n)
+    capped = min(math.ceil(m), n - 1)  # at most: k capped rows and the floors of the others add up to no more than m
+    ordered = np.partition(s, n - 1 - capped)
+    falling = np.sort(ordered[n - 1 - capped :])[::-1]
+    rest = np.cumsum(np.append(ordered[: n - 1 - capped].sum(), falling[::-1]))[:0:-1]  # rest[k]: all but the k largest, small terms first
+    k = np.arange(falling.size)
     x = (m - k - (n - k) / n) / rest  # the root if exactly the k largest are capped
     fits = 1.0 / n + falling * x <= 1.0 + 1e-12  # at a tie rounding would deny the root, and the next candidate is x = 0
     fits[-1] = True  # holds for every m < n; rounding may deny it
