@@ -1,8 +1,10 @@
 """Cheap instances of every estimator of the package: what the estimator checks run over. A new estimator adds a line here."""
 
-from algos.lp_embeddings import LpSubspaceEmbedding, QuantilePath, SampledLpRegressor, SampledQuantileRegressor
+from algos.lp_embeddings import LpCoreset, LpSubspaceEmbedding, QuantilePath, SampledLpRegressor, SampledQuantileRegressor
 
 ESTIMATORS = [
+    LpCoreset(),
+    LpCoreset(p=3.0, size=40, leaf=45),
     LpSubspaceEmbedding(),
     LpSubspaceEmbedding(p=4.0, size=10, draw="fixed"),
     LpSubspaceEmbedding(p=1.5, sampler="root_leverage", size=12),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from algos.lp_embeddings.quantile_regression import QuantileCertificate, RegressionResult, certified_quantile, certify_quantile
     from algos.lp_embeddings.samplers import inclusion_probabilities, sample_rows
     from algos.lp_embeddings.sensitivities import Sensitivities, lp_sensitivities, sensitivity_bracket
+    from algos.lp_embeddings.streaming import LpCoreset
     from algos.lp_embeddings.total_sensitivity import TotalSensitivity, total_sensitivity
 
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Distortion": "distortion",
     "LewisResult": "lewis_weights",
     "LpCertificate": "lp_regression",
+    "LpCoreset": "streaming",
     "LpRegressionResult": "lp_regression",
     "LpSubspaceEmbedding": "embeddings",
     "QuantileCertificate": "quantile_regression",
@@ -78,6 +80,7 @@ __all__ = [
     "Distortion",
     "LewisResult",
     "LpCertificate",
+    "LpCoreset",
     "LpRegressionResult",
     "LpSubspaceEmbedding",
     "QuantileCertificate",
