@@ -39,8 +39,9 @@ def condense_numbers(source: Trials, level: Level, bound: Any, values: np.ndarra
         raise ValueError(f"trial {at} measured {values[at]} against {bound!r}: not a number; return a number in every trial")
     if unit.stream == STREAMS["slack"]:
         return unit.blank(level, n=len(values), values=tuple(slacks.tolist()))
-    surely = int(np.count_nonzero(comparing.low(x) > comparing.high(b)))
-    possibly = int(np.count_nonzero(comparing.high(x) > comparing.low(b)))
+    surely = possibly = int(np.count_nonzero(comparing.low(x) > comparing.high(b)))
+    if isinstance(bound, Interval):
+        possibly = int(np.count_nonzero(comparing.high(x) > comparing.low(b)))
     at = int(np.argmax(slacks))
     worst = float(slacks[at])
     slack = worst if math.isfinite(worst) else None

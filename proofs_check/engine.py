@@ -14,7 +14,7 @@ from proofs_check.instances import missing_data
 from proofs_check.measuring import Unit
 from proofs_check.model import Claim
 from proofs_check.provenance import provenance
-from proofs_check.records import RecordWriter, load_records
+from proofs_check.records import RecordError, RecordWriter, load_records
 from proofs_check.reducing import reduce_violation
 from proofs_check.results import write_results
 from proofs_check.scheduling import Case, Records, Track
@@ -49,6 +49,10 @@ class _Store:
         path = folder / "records.jsonl"
         if resume and path.exists():
             old = load_records(path)
+            for name in ("tier", "root"):
+                had = old.header.get(name)
+                if had != header[name]:
+                    raise RecordError(f"{path}:1: this run has {name} {had}, not {header[name]}; go on with --{name} {had}")
             self.known, self.notes = dict(old.records), old.notes
             self.writer = RecordWriter(path, header, old.good_bytes)
         else:

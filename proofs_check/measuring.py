@@ -65,9 +65,9 @@ def _timed(records: Sequence[BlockRecord], started: float) -> tuple[BlockRecord,
 
 def _plain_trials(source: Trials, rng: np.random.Generator, values: list[Any]) -> None:
     """Run the trials of a claim that needs no more than its values: nothing but the measurement inside the loop."""
-    measure, impl, instance = source.claim.measure, source.injected.impl, source.instance(rng)
+    measure, impl, instance, keep = source.claim.measure, source.injected.impl, source.instance(rng), values.append
     for _ in range(source.unit.trials):
-        values.append(measure(instance, rng, impl))
+        keep(measure(instance, rng, impl))
 
 
 def _describe(error: BaseException) -> str:

@@ -54,7 +54,7 @@ def catalogue() -> dict[str, str]:
     Examples
     --------
     >>> list(catalogue())
-    ['lp_embeddings']
+    ['lp_embeddings', 'proofs_check']
     """
     found = {}
     for path in sorted(ROOT.glob("[a-z]*.py")):
