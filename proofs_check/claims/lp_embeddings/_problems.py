@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.lp_embeddings import instances
-from proofs_check import DatasetRef, Family, Instance
+from proofs_check import Budget, DatasetRef, Family, Instance
+from proofs_check.model import Tier
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -43,3 +44,12 @@ def flights_table(params: Mapping[str, Any]) -> Family:
         )
 
     return Family("flights", build, grid=(dict(params),), role="real", dataset=FLIGHTS)
+
+
+def few_trials(block: int) -> dict[Tier, Budget]:
+    """Budgets of claims whose trials are expensive: small blocks, and few trials that only measure the slack."""
+    return {
+        "quick": Budget(192, block, slack_trials=block),
+        "full": Budget(1024, block, slack_trials=64),
+        "nightly": Budget(20_000 // block * block, block, slack_trials=256),
+    }

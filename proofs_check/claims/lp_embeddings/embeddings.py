@@ -1,0 +1,243 @@
+"""Claims about samples as embeddings: rows that are necessary, and an instance that defeats plain sensitivities."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from algos.lp_embeddings import bounds, instances
+from algos.lp_embeddings.distortion import distortion
+from algos.lp_embeddings.importance import recursive_root_leverage, row_scores
+from algos.lp_embeddings.samplers import RowSample, inclusion_probabilities, l2_augmented, root_leverage, sample_rows
+from proofs_check import Catalogue, Family, FloatBudget, Instance, Margin, Mutant, Outcome, Source
+from proofs_check.claims.lp_embeddings._problems import few_trials
+
+cat = Catalogue("lp_embeddings/embeddings")
+
+FloatArray = npt.NDArray[np.float64]
+Sample = Callable[..., RowSample]
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**63))
+
+
+# --- rows that are necessary --------------------------------------------------------------------------------------------------------------
+
+_ORIGINS = ("lewis", "sensitivity", "l2_augmented", "root_leverage", "uniform")
+
+
+def _two_basis(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    made = instances.two_basis(point["d"], 4, point["p"])
+    scores = row_scores(made.A, point["p"], point.get("sampler", "uniform")).scores
+    return Instance({"total_sensitivity": made.total_sensitivity, **point}, {"A": made.A, "scores": scores})
+
+
+def _drawn(scores: FloatArray, m: int, seed: int) -> RowSample:
+    return sample_rows(inclusion_probabilities(scores, m), method="fixed", seed=seed)
+
+
+def _everything(sample: Sample) -> Sample:
+    def wrong(scores: FloatArray, m: int, seed: int) -> RowSample:
+        return RowSample(np.arange(len(scores)), np.ones(len(scores)))
+
+    return wrong
+
+
+@cat.inequality(
+    "LP-12",
+    sense=">=",
+    budget=FloatBudget(k=64, why="a smallest ratio that is exactly zero is computed as a residual of at most 64 products"),
+    impl={"sample": _drawn},
+    families=[
+        Family(
+            "two_basis",
+            _two_basis,
+            grid=tuple({"sampler": s, "d": d, "p": p} for s in _ORIGINS for d, p in ((4, 1.0), (16, 1.5))),
+            role="adversarial",
+        )
+    ],
+    tight=0.999,
+    trials={"quick": 2},
+    companions=("LP-12a",),
+    mutants=[
+        Mutant(
+            "returns_all_rows",
+            "impl",
+            {"sample": _everything},
+            why="a sampler that keeps every row whatever size it is asked for",
+            part="two_basis(sampler=lewis,d=4,p=1)",
+        )
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, What sensitivity sampling needs"),
+    title="fewer rows than columns embed nothing",
+    plain="With fewer than d rows kept, the distortion is at least one, whatever scores the rows were drawn by.",
+)
+def distortion_of_too_few_rows(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the distortion of d - 1 draws beside one."""
+    sample = impl.sample(inst.scores, inst.d - 1, _seed(rng))
+    TA = inst.A[sample.indices] * sample.scale(inst.p)[:, None]
+    return Outcome(distortion(inst.A, TA, inst.p, starts=1).lower, 1.0)
+
+
+def _rank_reached(A: FloatArray, order: npt.NDArray[np.int64]) -> int:
+    """Rows in this order until the rank is full."""
+    basis = np.zeros((0, A.shape[1]))
+    for count, row in enumerate(A[order], start=1):
+        rest = row - basis.T @ (basis @ row)
+        rest -= basis.T @ (basis @ rest)
+        if np.linalg.norm(rest) > 1e-9 * np.linalg.norm(row):
+            basis = np.vstack([basis, rest / np.linalg.norm(rest)])
+        if len(basis) == A.shape[1]:
+            return count
+    raise AssertionError("the table has not full rank")
+
+
+@cat.inequality(
+    "LP-12a",
+    bound=bounds.necessary_rows,
+    sense=">=",
+    budget=FloatBudget(k=16, scale=lambda inst, out: out.value, why="a quotient, a power and a product"),
+    impl={"rows_until_full_rank": _rank_reached},
+    families=[
+        Family("copies", _two_basis, grid=tuple({"d": d, "p": p} for d in (4, 16, 64) for p in (1.0, 1.5))),
+        Family("one_basis_first", _two_basis, grid=({"d": 256, "p": 1.0, "first": True},), role="adversarial"),
+    ],
+    tight=0.85,
+    trials={"quick": 1},
+    mutants=[
+        Mutant(
+            "half_forgotten",
+            "bound",
+            lambda f: lambda *, total_sensitivity, p: f(total_sensitivity=2.0 * total_sensitivity, p=p),
+            why="S^(2/p) without the factor that the two bases cost",
+            part="one_basis_first*",
+        ),
+        Mutant(
+            "exponent_two",
+            "bound",
+            lambda f: lambda *, total_sensitivity, p: f(total_sensitivity=total_sensitivity, p=1.0),
+            why="the exponent of p = 1 used for every p",
+            part="copies(d=64,p=1.5)",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, What sensitivity sampling needs"),
+    title="S^(2/p) rows are necessary",
+    plain="On the two-basis matrix no sample has full rank before (S/2)^(2/p) rows are kept.",
+    tex=r"m\ge d\ge\left(\frac S2\right)^{2/p}",
+)
+def rows_until_the_rank_is_full(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
+    """Return the number of rows after which the rank is full, in random order or the best one."""
+    order = np.arange(0, len(inst.A), 4) if inst.params.get("first") else rng.permutation(len(inst.A))
+    return float(impl.rows_until_full_rank(inst.A, order))
+
+
+# --- the mixture --------------------------------------------------------------------------------------------------------------------------
+
+_D1, _COPIES, _SPREAD = 64, 32, 32
+_MIXTURE = instances.mixture_hard_instance(_D1, _COPIES, _SPREAD, 1.0)
+
+
+def _mixture_scores(sampler: str) -> FloatArray:
+    """Return the scores of the mixture in closed form: each block has scores of its own, alike within the block."""
+    s, w = _MIXTURE.sensitivities, _MIXTURE.lewis_weights
+    assert s is not None
+    assert w is not None
+    flat = np.arange(len(s)) < 2 * _D1 * _COPIES
+    leverage = np.where(flat, _D1 / flat.sum(), _SPREAD / (~flat).sum())
+    return {"sensitivity": s, "lewis": w, "l2_augmented": l2_augmented(s, leverage), "root_leverage": root_leverage(leverage, 1.0)}[sampler]
+
+
+def _lost_directions(kept: npt.NDArray[np.int64]) -> int:
+    """Dimension of the flat block minus the rank of its directions among the rows kept."""
+    flat = kept[kept < 2 * _D1 * _COPIES]
+    directions = np.unique(flat // _COPIES)
+    return _D1 - int(np.linalg.matrix_rank(_MIXTURE.A[directions * _COPIES, :_D1])) if len(directions) else _D1
+
+
+def _mixture(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    q = inclusion_probabilities(_mixture_scores("sensitivity"), point["m"])
+    return Instance({"d1": _D1, "copies": _COPIES, "q": float(q[0]), **point})
+
+
+@cat.expectation(
+    "LP-14",
+    bound=bounds.flat_block_loss,
+    sense=">=",
+    envelope=(0.0, 1.0),
+    margin=Margin("add", 0.1, why="a tenth of all samples"),
+    impl={"scores": _mixture_scores},
+    families=[Family("mixture", _mixture, grid=({"m": 200}, {"m": 240}), role="adversarial")],
+    block=32,
+    companions=("LP-14a",),
+    mutants=[
+        Mutant(
+            "lewis_weights",
+            "impl",
+            {"scores": lambda f: lambda sampler: f("lewis")},
+            why="Lewis weights in place of sensitivities: the failure disappears",
+            part="mixture(m=240)",
+            killers=("LP-14",),
+        ),
+        Mutant(
+            "half_of_the_copies",
+            "bound",
+            lambda f: lambda *, d1, copies, q: f(d1=d1, copies=copies // 2, q=q),
+            why="a direction is taken to be lost although its rows of the second half were kept",
+            part="mixture(m=240)",
+            killers=("LP-14",),
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Augmented sensitivities"),
+    title="sensitivities lose the flat block",
+    plain="On the mixture, sensitivity sampling loses directions of the flat block at least as often as the binomial law says.",
+    tex=r"P(\text{rank lost})\ge P\left(\mathrm{Bin}(2d_1,1-(1-q)^N)<d_1\right)",
+)
+def flat_block_lost(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
+    """Return 1 if the flat block has lost rank."""
+    q = inclusion_probabilities(impl.scores("sensitivity"), inst.m)
+    return float(_lost_directions(sample_rows(q, seed=_seed(rng)).indices) > 0)
+
+
+def _none(*, m: int) -> float:
+    """Directions that may be lost."""
+    return 0.0
+
+
+def _draw_mixture(sampler: str, m: int, seed: int) -> npt.NDArray[np.int64]:
+    if sampler == "recursive":
+        return recursive_root_leverage(_MIXTURE.A, 1.0, m, seed=seed).indices
+    return sample_rows(inclusion_probabilities(_mixture_scores(sampler), m), seed=seed).indices
+
+
+@cat.tail(
+    "LP-14a",
+    bound=_none,
+    levels=(0.1,),
+    impl={"draw": _draw_mixture},
+    families=[
+        Family(
+            "mixture",
+            grid=tuple({"sampler": s, "m": 240} for s in ("lewis", "l2_augmented", "root_leverage", "recursive")),
+            role="adversarial",
+        )
+    ],
+    budgets=few_trials(16),
+    mutants=[
+        Mutant(
+            "augmentation_forgotten",
+            "impl",
+            {"draw": lambda f: lambda sampler, m, seed: f("sensitivity", m, seed)},
+            why="the leverage term of the augmented scores is left out",
+            part="mixture(sampler=l2_augmented,m=240)@0.1",
+        )
+    ],
+    source=Source("paper", reference="Munteanu, Omlor 2024, abstract, for the augmented scores; the instance and its size are ours"),
+    title="augmented scores keep the flat block",
+    plain="At 240 rows, where sensitivity sampling loses rank nine times in ten, samples by Lewis weights, augmented sensitivities and "
+    "root leverage scores (in one round or several) keep the rank of the flat block at least nine times in ten.",
+)
+def directions_lost_by_other_scores(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
+    """Return the number of lost directions."""
+    return float(_lost_directions(impl.draw(inst.sampler, inst.m, _seed(rng))))
