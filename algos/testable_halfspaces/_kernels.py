@@ -105,21 +105,17 @@ def ramp_curvature(X: Table, y: Array, w: Array, u: Array, sigma: float, total: 
     return along, level
 
 
-@kernel(
-    signatures=tuple(f"({X}, {_V}, Array(i8, 1, 'C', True), f8[::1], f8, f8, i8, i8, f8[:, ::1])" for X in _TABLES), fastmath=_REASSOCIATE
-)
-def psgd_rows(
-    X: Table, y: Array, order: npt.NDArray[np.int64], w: Array, sigma: float, step: float, first: int, stride: int, kept: Array
-) -> int:
-    """Descend one row at a time in the given order, w kept on the unit sphere in place; store every `stride`-th iterate from `first` on.
+@kernel(signatures=tuple(f"({X}, {_V}, f8[::1], f8, f8, i8, i8, f8[:, ::1])" for X in _TABLES), fastmath=_REASSOCIATE)
+def psgd_rows(X: Table, y: Array, w: Array, sigma: float, step: float, first: int, stride: int, kept: Array) -> int:
+    """Descend one row at a time, top to bottom, w kept on the unit sphere in place; store every `stride`-th iterate from `first` on.
 
     Returns the number of iterates stored in the rows of `kept`.
     """
     d = w.shape[0]
     inverse = 1.0 / sigma
     stored = 0
-    for k in range(order.shape[0]):
-        i = order[k]
+    due = first
+    for i in range(X.shape[0]):
         margin = 0.0
         for j in range(d):
             margin += np.float64(X[i, j]) * w[j]
@@ -134,10 +130,11 @@ def psgd_rows(
             scale = 1.0 / np.sqrt(norm)
             for j in range(d):
                 w[j] *= scale
-        if k + 1 >= first and (k + 1 - first) % stride == 0 and stored < kept.shape[0]:
+        if i + 1 == due and stored < kept.shape[0]:
             for j in range(d):
                 kept[stored, j] = w[j]
             stored += 1
+            due += stride
     return stored
 
 

@@ -85,9 +85,10 @@ class LabelledRows:
         return [int(count) for count in counts]
 
     def sample(self, rows: int, rng: np.random.Generator) -> "LabelledRows":
-        """Return this many rows drawn without replacement, or all."""
-        if rows >= self.n:
-            return self
-        chosen = np.sort(rng.choice(self.n, size=rows, replace=False))
-        parts = [block.X[chosen[(chosen >= block.start) & (chosen < block.stop)] - block.start] for block in self.source]
-        return LabelledRows(np.concatenate(parts), self.labels[chosen])
+        """Return this many rows drawn without replacement, in random order, as a table in memory."""
+        chosen = rng.permutation(self.n)[:rows]
+        table = np.empty((chosen.size, self.d), dtype=self.source.dtype)
+        for block in self.source:
+            here = np.flatnonzero((chosen >= block.start) & (chosen < block.stop))
+            table[here] = block.X[chosen[here] - block.start]
+        return LabelledRows(table, self.labels[chosen])

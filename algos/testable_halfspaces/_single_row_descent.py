@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.testable_halfspaces import bounds
-from algos.testable_halfspaces._arguments import read_only
 from algos.testable_halfspaces._kernels import psgd_rows
 from algos.testable_halfspaces._labelled_rows import LabelledRows
 from algos.testable_halfspaces.ramp_learner import Candidate, Status
@@ -19,10 +18,10 @@ FloatArray = npt.NDArray[np.float64]
 _CHECKPOINTS = 33  # iterates kept: every T / 64 steps from T / 2 on
 
 
-def single_row_descent(rows: LabelledRows, w: FloatArray, sigma: float, step: float, n_steps: int, rng: np.random.Generator) -> FloatArray:
+def single_row_descent(rows: LabelledRows, w: FloatArray, sigma: float, step: float, n_steps: int) -> FloatArray:
     """Run `n_steps` single-row steps from a unit vector and return the checkpoints of the second half, shape (k, d).
 
-    Rows are taken in random order without replacement, pass after pass; a table in pieces is taken block by block.
+    Rows are taken in the order in which they stand, pass after pass: shuffle them first.
     """
     first, stride = max(1, n_steps // 2), max(1, n_steps // (2 * (_CHECKPOINTS - 1)))
     kept = np.empty((_CHECKPOINTS, w.size))
@@ -30,25 +29,28 @@ def single_row_descent(rows: LabelledRows, w: FloatArray, sigma: float, step: fl
     while done < n_steps:
         for X, y in rows.blocks():
             size = min(X.shape[0], n_steps - done)
-            if size <= 0:
-                break
-            order = read_only(rng.permutation(X.shape[0])[:size].astype(np.int64, copy=False))
             begin = first - done if done < first else stride - (done - first) % stride
-            stored += psgd_rows(X, y, order, current, sigma, step, begin, stride, kept[stored:])
+            stored += psgd_rows(X[:size], y[:size], current, sigma, step, begin, stride, kept[stored:])
             done += size
-    return kept[:stored] if stored else current[None, :]
+            if done == n_steps:
+                break
+    return kept[:stored]
 
 
 def descend_rows(
     rows: LabelledRows, starts: Sequence[tuple[str, FloatArray]], widths: Sequence[float], rng: np.random.Generator
 ) -> Iterator[Candidate]:
-    """Yield the checkpoint with the smallest full gradient for every width; one pass over the rows for each start and width."""
+    """Yield the checkpoint with the smallest full gradient for every width; one pass over the rows for each start and width.
+
+    The rows are shuffled once, into a copy in memory: visiting them in random order instead would wait for memory at every step.
+    """
     reached = [w for _, w in starts]
+    shuffled = rows.sample(rows.n, rng)
     for sigma in widths:
         best: tuple[float, float, int, FloatArray] | None = None
         for k, w in enumerate(reached):
             step = _step(rows, w, sigma)
-            norm, loss, point = min(_gradient_norms(rows, single_row_descent(rows, w, sigma, step, rows.n, rng), sigma), key=lambda p: p[0])
+            norm, loss, point = min(_gradient_norms(rows, single_row_descent(shuffled, w, sigma, step, rows.n), sigma), key=lambda p: p[0])
             reached[k] = point
             if best is None or loss < best[1]:
                 best = (norm, loss, k, point)

@@ -302,7 +302,7 @@ def ramp_path(
     limit = check_range(max_iter, name="max_iter", low=1, integer=True)
     check_range(n_restarts, name="n_restarts", low=0, integer=True)
     rows, rng = LabelledRows(X, y), as_generator(random_state)
-    explored = rows.sample(_EXPLORED_ROWS, rng)
+    explored = rows.sample(_EXPLORED_ROWS, rng) if rows.n > _EXPLORED_ROWS else rows
     begins = _starts(explored, starts, n_restarts, rng)
     widths = _checked_widths(sigmas) if sigmas is not None else _default_sigmas(rows, _flipped(explored, _chow_start(explored)))
     if solver == "psgd":
