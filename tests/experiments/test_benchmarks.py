@@ -10,6 +10,7 @@ import pytest
 
 from experiments import benchmarks
 from experiments.benchmarks import Row, Settings, Target, _lp_leverage, _lp_memory, _lp_quantile, _timing, lp_embeddings
+from experiments.benchmarks import proofs_check as proofs_check_benchmark
 from experiments.benchmarks._table import Table
 from experiments.progress import Silent
 
@@ -145,3 +146,29 @@ def test_quick_parts_run_and_promise_no_ratio(part: str, tmp_path: Path) -> None
     assert table.rows
     assert not any("time /" in target.statement for target in table.targets)
     assert table.misses == 0
+
+
+def test_engine_is_compared_with_a_loop_over_the_same_trials(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def count(inst: object, rng: np.random.Generator, impl: object) -> float:
+        calls.append(1)
+        return 0.0
+
+    methods = proofs_check_benchmark._methods(count, 64 * 20, str(tmp_path))
+    counts = {}
+    for name, method in methods.items():
+        calls.clear()
+        method()
+        counts[name] = len(calls)
+    # Block 0 is measured twice, to notice a claim that is not deterministic, and the slack has no stream of its own here.
+    assert counts == {
+        "engine": 64 * 21,
+        "engine, records on disk": 64 * 21,
+        "bare loop": 64 * 20,
+        "bare loop, one generator": 64 * 20,
+    }
+
+
+def test_fresh_processes_report_their_processor_time() -> None:
+    assert proofs_check_benchmark._processor_seconds("print('what the code prints is not the time')") > 0.0
