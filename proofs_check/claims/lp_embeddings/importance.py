@@ -208,7 +208,8 @@ def _by_factorisation(A: FloatArray, p: float, m: float, seed: int) -> FloatArra
         k=16,
         cond=lambda inst, out: 1e4,
         scale=lambda inst, out: 5.0 * np.abs(out.reference),
-        why="leverage scores by Gram matrices lose 16 u times the square of a condition below 100, in each of about three rounds and in alpha",
+        why="leverage scores by Gram matrices lose 16 u times the square of a condition below 100, in each of some three rounds and in "
+        "alpha",
     ),
     impl={"recurse": recursive_root_leverage},
     families=[

@@ -1,4 +1,4 @@
-"""Claims about Lewis weights: contraction below p = 4, the certificate that rests on it, and the monotone step for large p."""
+"""Claims about Lewis weights: contraction below p = 4 and its certificate, local rates, and the monotone step for large p."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -201,6 +201,98 @@ def error_of_returned_weights(inst: Instance, rng: np.random.Generator, impl: An
 
 def _claiming(result: LewisResult, margin: Callable[[float], float]) -> LewisResult:
     return replace(result, error_bound=result.residual / margin(result.p))
+
+
+# --- rates ----------------------------------------------------------------------------------------------------------------------
+
+_SHIFT = 0.02  # of one log weight; central differences of order 8, whose error is a power of the shift over pi
+_WEIGHTS = (4 / 5, -1 / 5, 4 / 105, -1 / 280)  # of the differences over 1, 2, 3, 4 shifts
+
+
+def _at_the_weights(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    """Take a table with more rows than entries of its Gram matrix, so that the Jacobian has the eigenvalue that no table exceeds."""
+    A = random_table(rng, point, n=16, d=3)
+    return Instance(dict(point), {"A": A, "w": lewis_weights(A, point["p"], tol=1e-9, max_iter=500)})
+
+
+def _stated_rate(*, p: float, step: str) -> float:
+    """Rate of the classical or of the relaxed step."""
+    return bounds.relaxed_rate(p=p, theta=1.0 if step == "classical" else None)
+
+
+def _step_length(p: float, step: str) -> float:
+    return 1.0 if step == "classical" else bounds.optimal_relaxation(p=p)
+
+
+_RATES = (1.0, 1.5, 3.0, 3.9, 4.0, 6.0, 10.0)
+
+
+@cat.identity(
+    "LP-08",
+    bound=_stated_rate,
+    budget=FloatBudget(
+        k=1,
+        cond=lambda inst, out: 100.0 * _GRAM_FACTOR / _SHIFT,
+        scale=lambda inst, out: out.aux["skew"],
+        why="differences of logarithms of leverage scores at condition below 10, divided by the shift; eigenvalues of a matrix that is "
+        "symmetric up to a row scaling",
+    ),
+    impl={"lewis_map": lewis_map, "step_length": _step_length},
+    families=[
+        Family(
+            "typical",
+            _at_the_weights,
+            grid=tuple({"table": "gaussian", "p": p, "step": step} for p in _RATES for step in ("classical", "relaxed")),
+        ),
+        Family(
+            "adversarial",
+            _at_the_weights,
+            grid=tuple({"table": table, "p": p, "step": "relaxed"} for table in ("spiked", "heavy_tailed") for p in (1.0, 3.0, 6.0)),
+            role="adversarial",
+        ),
+    ],
+    trials={"quick": 1},
+    mutants=[
+        Mutant(
+            "exponent_not_doubled",
+            "impl",
+            {"lewis_map": _wrong_exponent},
+            why="rows are weighted by v^(1 - 1/p) instead of v^(1 - 2/p)",
+            part="typical(table=gaussian,p=3,step=classical)",
+        ),
+        Mutant(
+            "classical_beyond_four",
+            "impl",
+            {"step_length": lambda f: lambda p, step: 1.0},
+            why="the step 1 is used at p = 6, where it diverges",
+            part="typical(table=gaussian,p=6,step=relaxed)",
+        ),
+        Mutant(
+            "rate_of_the_classical_step",
+            "bound",
+            lambda f: lambda *, p, step: bounds.lewis_contraction(p=p),
+            why="the factor of the map taken for the rate of the relaxed step",
+            part="typical(table=gaussian,p=1,step=relaxed)",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Rates"),
+    title="local rates of the Lewis iterations",
+    plain="Near the Lewis weights the spectral radius of the iteration is |p/2 - 1| for the classical step and |p - 2|/(p + 2) for the "
+    "relaxed one, on every table with enough rows.",
+    tex=r"\max_k\lvert\mu_k\rvert=\max\left(\lvert 1-\theta\rvert,\left\lvert 1-\frac{\theta p}2\right\rvert\right)",
+)
+def spectral_radius_of_the_iteration(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the spectral radius of the Jacobian of one step, by differences of the map."""
+    n, theta = len(inst.w), impl.step_length(inst.p, inst.step)
+    jacobian = np.zeros((n, n))
+    for j in range(n):
+        for k, weight in enumerate(_WEIGHTS, start=1):
+            shift = np.exp(k * _SHIFT * (np.arange(n) == j))
+            ahead, back = (np.log(impl.lewis_map(inst.A, inst.p, v)) for v in (inst.w * shift, inst.w / shift))
+            jacobian[:, j] += theta * weight * (ahead - back) / _SHIFT
+    jacobian[np.diag_indices(n)] += 1.0 - theta
+    radius = float(np.max(np.abs(np.linalg.eigvals(jacobian))))
+    return Outcome(radius, aux={"skew": float(np.sqrt(inst.w.max() / inst.w.min()))})
 
 
 # --- large p ------------------------------------------------------------------------------------------------------------------------
