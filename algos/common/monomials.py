@@ -1,6 +1,6 @@
 r"""Monomial features whose inner products are powers of inner products.
 
-For x in :math:`\mathbb R^d` the weighted monomials of degree k are
+For x in :math:`\mathbb{R}^d` the weighted monomials of degree k are
 :math:`\sqrt{k!/(\alpha_1!\cdots\alpha_d!)}\,x_1^{\alpha_1}\cdots x_d^{\alpha_d}` over all exponents with
 :math:`\alpha_1+\dots+\alpha_d=k`. By the multinomial theorem their inner product for x and z is :math:`(x\cdot z)^k`.
 """

@@ -1,14 +1,18 @@
-"""Claims about lp sensitivities: the bracket that any positive weights give."""
+"""Claims about lp sensitivities: the bracket that any positive weights give, and the lifted bound for even exponents."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from algos.lp_embeddings import instances
-from algos.lp_embeddings.sensitivities import sensitivity_bracket
-from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, Source
+from algos.common.blocks import RowSource
+from algos.common.monomials import monomial_exponents
+from algos.lp_embeddings import bounds, instances
+from algos.lp_embeddings._score_problem import lifted_leverages
+from algos.lp_embeddings.sensitivities import lp_sensitivities, sensitivity_bracket
+from proofs_check import Catalogue, EquivalentProof, Family, FloatBudget, Instance, Mutant, Outcome, Source
 from proofs_check.claims.lp_embeddings._problems import FLIGHTS, random_table
 
 cat = Catalogue("lp_embeddings/sensitivities")
@@ -150,3 +154,160 @@ def bracket_of_sensitivities(inst: Instance, rng: np.random.Generator, impl: Any
     if "shares" in inst.data:
         return Outcome(np.concatenate([lower, inst.shares]), np.concatenate([upper, upper]))
     return Outcome(np.concatenate([lower, inst.truth]), np.concatenate([inst.truth, upper]))
+
+
+# --- LP-18: even exponents ---------------------------------------------------------------------------------------------------------
+
+_RTOL = 1e-6  # of every exact sensitivity
+
+
+def _solved(A: FloatArray, p: float) -> FloatArray:
+    return lp_sensitivities(A, p, method="exact", rtol=_RTOL).estimate
+
+
+_SOLVER = FloatBudget(
+    k=1, cond=2.0 * _RTOL * 2.0**53, scale=lambda inst, out: np.abs(out.reference), why="every sensitivity is solved to 1e-6"
+)
+
+
+def _polynomials(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    d, n = point["d"], 60
+    angle = np.pi * (np.arange(n) + 0.5) / n
+    nodes = {"even": np.linspace(-1.0, 1.0, n), "chebyshev": np.cos(angle), "random": rng.uniform(-1.0, 1.0, n)}[point["nodes"]]
+    return Instance({"p": point["p"], "rank": d}, {"A": np.polynomial.legendre.legvander(nodes, d - 1)})
+
+
+def _sparse_or_dense(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    A = random_table(rng, point, n=60, d=3)
+    return Instance({"p": point["p"], "rank": 3}, {"A": A})
+
+
+_POLYNOMIALS = Family(
+    "polynomials",
+    _polynomials,
+    grid=tuple({"nodes": nodes, "d": d, "p": p} for nodes in ("even", "chebyshev", "random") for d, p in ((8, 4.0), (5, 4.0), (5, 6.0))),
+    role="adversarial",
+)
+_TABLES = Family(
+    "tables", _sparse_or_dense, grid=tuple({"table": t, "p": p} for t in ("gaussian", "heavy_tailed", "one_hot") for p in (4.0, 6.0))
+)
+
+
+def _lift(A: FloatArray, p: float) -> FloatArray:
+    return lifted_leverages(RowSource(A), p)
+
+
+def _leverages_of(lift: Callable[[FloatArray, int], FloatArray]) -> Callable[[FloatArray, float], FloatArray]:
+    """Leverage scores of other features of degree p/2."""
+
+    def scores(A: FloatArray, p: float) -> FloatArray:
+        Q = np.linalg.qr(A)[0]
+        left, values, _ = np.linalg.svd(lift(Q, int(p) // 2), full_matrices=False)
+        kept: FloatArray = left[:, values > 1e-12 * values[0]]
+        return np.asarray(np.sum(kept**2, axis=1))
+
+    return scores
+
+
+def _unweighted(Q: FloatArray, degree: int) -> FloatArray:
+    exponents = monomial_exponents(Q.shape[1], degree)
+    return np.asarray(np.prod(Q[:, None, :] ** exponents, axis=2))
+
+
+@cat.inequality(
+    "LP-18",
+    budget=FloatBudget(
+        k=1,
+        cond=lambda inst, out: (16e-6 + 2.0 * _RTOL) * 2.0**53,
+        scale=lambda inst, out: out.reference,
+        why="leverage scores of lifted rows are accepted with an error of 16e-6, sensitivities are solved to 1e-6",
+    ),
+    impl={"lifted": _lift},
+    families=[_POLYNOMIALS, _TABLES],
+    tight=0.9,
+    trials={"quick": 1, "full": 8},
+    mutants=[
+        Mutant(
+            "no_cross_terms",
+            "impl",
+            {"lifted": lambda f: _leverages_of(lambda Q, degree: Q**degree)},
+            why="rows are lifted to pure powers of their entries only",
+            part="tables(table=gaussian,p=4)",
+        ),
+        Mutant(
+            "degree_p",
+            "impl",
+            {"lifted": lambda f: lambda A, p: f(A, 2.0)},
+            why="rows are not lifted at all",
+            part="tables(table=gaussian,p=4)",
+        ),
+        Mutant(
+            "no_multinomial_weights",
+            "impl",
+            {"lifted": lambda f: _leverages_of(_unweighted)},
+            why="monomials without their weights",
+            equivalent=EquivalentProof("they span the same space, and leverage scores depend on the span of the columns alone"),
+        ),
+    ],
+    companions=("LP-18a", "LP-18b"),
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Even exponents"),
+    title="lifted leverage scores bound sensitivities for even p",
+    plain="For even p a sensitivity is at most the leverage score of the row's monomials of degree p/2.",
+    tex=r"s_i\le\tau_i(\Phi),\qquad \phi(a)\cdot\phi(x)=(a\cdot x)^{p/2}",
+)
+def lifted_leverage_bound(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return sensitivities beside lifted leverage scores."""
+    return Outcome(_solved(inst.A, inst.p), impl.lifted(inst.A, inst.p))
+
+
+@cat.inequality(
+    "LP-18a",
+    bound=bounds.polynomial_total_sensitivity,
+    budget=_SOLVER,
+    impl={"sensitivities": _solved},
+    families=[_POLYNOMIALS],
+    tight=0.75,
+    trials={"quick": 1, "full": 8},
+    mutants=[
+        Mutant(
+            "degree_not_raised",
+            "bound",
+            lambda f: lambda *, p, rank: float(rank),
+            why="the power p/2 of a polynomial has the polynomial's own degree",
+            part="polynomials(nodes=chebyshev,d=8,p=4)",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Even exponents"),
+    title="total sensitivity of polynomials",
+    plain="For even p the sensitivities of polynomials with d coefficients add up to at most p (d - 1)/2 + 1, on any nodes.",
+    tex=r"S\le\frac{p(d-1)}{2}+1",
+)
+def total_of_polynomials(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the sum of the computed sensitivities."""
+    return Outcome(math.fsum(impl.sensitivities(inst.A, inst.p)))
+
+
+@cat.inequality(
+    "LP-18b",
+    bound=bounds.lifted_total_sensitivity,
+    budget=_SOLVER,
+    impl={"sensitivities": _solved},
+    families=[_TABLES],
+    trials={"quick": 1, "full": 8},
+    mutants=[
+        Mutant(
+            "no_repetition",
+            "bound",
+            lambda f: lambda *, p, rank: math.comb(rank, min(int(p) // 2, rank)),
+            why="monomials without repeated variables",
+            part="tables(table=gaussian,p=4)",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, Even exponents"),
+    title="total sensitivity for even p",
+    plain="For even p the total sensitivity is at most the number of monomials of degree p/2.",
+    tex=r"S\le\binom{d+p/2-1}{p/2}",
+)
+def total_for_even_exponents(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the sum of the computed sensitivities."""
+    return Outcome(math.fsum(impl.sensitivities(inst.A, inst.p)))

@@ -87,7 +87,12 @@ def test_two_columns_by_enumeration():
 
 @pytest.mark.parametrize("p", [1.0, 1.5, 3.0, 4.0, 10.0])
 def test_closed_forms(p):
-    for made in (instances.two_basis(8, 2, p), instances.sign_cube(8, p), instances.identity(4, p), instances.one_column([3.0, -1.0, 0.5], p)):
+    for made in (
+        instances.two_basis(8, 2, p),
+        instances.sign_cube(8, p),
+        instances.identity(4, p),
+        instances.one_column([3.0, -1.0, 0.5], p),
+    ):
         found = lp_support(made.A, made.A[1], p, tol=SHARP)
         assert found.lower**p == pytest.approx(made.sensitivities[1], rel=p * SHARP)
         assert found.upper**p == pytest.approx(made.sensitivities[1], rel=p * SHARP)
