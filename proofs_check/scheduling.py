@@ -297,7 +297,12 @@ class Case:
         self._generates = False
         if self.track.status not in ("VERIFIED", "SURVIVED"):
             return
-        self._generated = generate(self.track.claim, self.track.state, self.root)
+        try:
+            self._generated = generate(self.track.claim, self.track.state, self.root)
+        except Exception as error:  # instances and formulas are the claim's own: what they raise here must not end the run
+            reason = f"no mistakes could be made for this claim: {type(error).__name__}: {error}"
+            nothing = MutantResult("generated", self.claim.id, "claim", "blind", "made by the harness", expected_dead=False, reason=reason)
+            self._generated = Generated(blind=(nothing,))
         taken = set(self._runs)
         new = [replace(m, id=m.id if m.id not in taken else f"generated.{m.id}") for m in self._generated.mutants]
         self._mutants += new

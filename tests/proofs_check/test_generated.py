@@ -76,6 +76,20 @@ def test_blind_spots_and_quick_runs_touch_no_exit_code():
     assert not any(mutant.generated for mutant in check(hoeffding()).mutants)
 
 
+def test_what_cannot_be_mutated_is_said_and_ends_nothing(monkeypatch):
+    monkeypatch.setattr("proofs_check.scheduling.generate", lambda *a: 1 / 0)
+    verdict = check(hoeffding(), mutants="generated")
+    assert verdict.status == "VERIFIED"
+    assert "ZeroDivisionError" in fates(verdict)["generated"].reason
+
+
+def test_processes_plant_the_same_mistakes(tried):
+    cat = Catalogue("tests/generated")
+    cat.add(hoeffding())
+    again = run(catalogue=cat, mutants="generated", jobs=2, out=None).verdicts[0]
+    assert [(m.id, m.status, m.n) for m in again.mutants] == [(m.id, m.status, m.n) for m in tried.mutants]
+
+
 def test_larger_tiers_generate_by_themselves():
     cat = Catalogue("tests/generated")
     cat.inequality("GN-02", bound=lambda *, n: math.sqrt(n), families={"one": [{"n": 16}]}, **COMMON)(lambda inst, rng, impl: 4.0)
