@@ -107,7 +107,8 @@ def total_bounds_of(stream: Stream, bucket: Bucket) -> tuple[float, float]:
     """Return bounds on the total sensitivity of all rows seen: those of the last reduction if it saw all of them, else by ranks."""
     nothing_reduced = not stream.buckets or (len(stream.buckets) == 1 and not stream.waiting and stream.reductions <= 1)
     if nothing_reduced and bucket.total_bounds is not None:
-        return bucket.total_bounds
+        low, high = bucket.total_bounds
+        return min(low, high), high  # where both are exact, rounding may cross them
     p = stream.plan.p
     rank = whitening(weighted_rows(bucket.table, bucket.weights, p)).rank if len(bucket) else 0
     low = bounds.total_sensitivity_range(p=p, rank=rank)[0] if rank else 0.0  # rows that were dropped can only add directions

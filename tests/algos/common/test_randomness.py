@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.common.randomness import as_generator, child, row_uniforms
+from algos.common.randomness import as_generator, child, index_uniforms, row_uniforms
 
 
 def test_row_uniforms_are_the_words_of_a_philox_stream_in_order():
@@ -101,3 +101,34 @@ def test_as_generator_names_what_it_refuses():
         as_generator(-1)
     with pytest.raises(TypeError, match="type str is not understood"):
         as_generator("seed")
+
+
+@given(
+    key=st.integers(0, 2**128 - 1),
+    level=st.integers(0, 2**64 - 1),
+    base=st.integers(0, 2**62),
+    rows=st.lists(st.integers(0, 300), min_size=1, max_size=40),
+)
+def test_scattered_rows_get_the_numbers_that_they_get_in_a_range(key, level, base, rows):
+    expected = row_uniforms(key, base, base + 301, level)[rows]
+    np.testing.assert_array_equal(index_uniforms(key, np.array(rows) + base, level), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "named"),
+    [
+        ((-1, [0]), ValueError, "key=-1"),
+        ((0, [0], -1), ValueError, "level=-1"),
+        ((0, [-5, 3]), ValueError, "from -5 to 3"),
+        ((0, np.array([2**63], dtype=np.uint64)), ValueError, "2\\*\\*63"),
+        ((0, [0.5]), TypeError, "float64"),
+        ((0, [[0]]), ValueError, "shape \\(1, 1\\)"),
+    ],
+)
+def test_indices_that_are_not_row_numbers_are_refused(arguments, error, named):
+    with pytest.raises(error, match=named):
+        index_uniforms(*arguments)
+
+
+def test_no_rows_get_no_numbers():
+    assert index_uniforms(0, []).shape == (0,)
