@@ -17,8 +17,8 @@ def checked_labels(y: Any, n_rows: int) -> FloatArray:
     labels = np.asarray(y)
     if labels.shape != (n_rows,):
         raise ValueError(f"y has shape {labels.shape}, X has {n_rows} rows; give one label per row")
-    values = np.unique(labels)
-    if labels.dtype.kind not in "fiub" or not np.all(np.isin(values, (-1, 1))):
+    if labels.dtype.kind not in "fiu" or not np.all((labels == 1) | (labels == -1)):
+        values = np.unique(labels)
         shown = ", ".join(repr(value) for value in values[:4].tolist())
         raise ValueError(f"y has the values {shown}{', ...' if values.size > 4 else ''}; labels must be -1 and +1")
     return np.ascontiguousarray(labels, dtype=np.float64)
