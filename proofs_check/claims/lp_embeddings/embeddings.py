@@ -241,3 +241,83 @@ def _draw_mixture(sampler: str, m: int, seed: int) -> npt.NDArray[np.int64]:
 def directions_lost_by_other_scores(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
     """Return the number of lost directions."""
     return float(_lost_directions(impl.draw(inst.sampler, inst.m, _seed(rng))))
+
+
+# --- a distortion that is proved --------------------------------------------------------------------------------------------------------
+
+
+def _column(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    """Take half of the rows of a column: all alike, or half of the norm in 25 rows."""
+    light = point["rows"]
+    A = np.r_[np.ones(light), np.full(25, light / 25.0)] if point["heavy"] else np.ones(light)
+    return _shared(point, A[:, None], A / A.sum(), np.full(len(A), 0.5))
+
+
+def _sampled_table(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    made = instances.two_basis(point["d"], 1500, point["p"])
+    assert made.sensitivities is not None
+    return _shared(point, made.A, made.sensitivities, inclusion_probabilities(made.sensitivities, point["rows"]))
+
+
+def _shared(point: Mapping[str, Any], A: FloatArray, s: FloatArray, q: FloatArray) -> Instance:
+    shares = s / q
+    known = {"rank": A.shape[1], "share": float(shares.max()), "mean_share": float(shares.mean())}
+    return Instance({**point, **known}, {"A": A, "q": q})
+
+
+def _proved(*, p: float, rank: int, share: float, mean_share: float, delta: float) -> float:
+    """Distortion by the largest share; the mean one is for the mistake of using it."""
+    return bounds.proved_distortion(p=p, rank=rank, share=share, delta=delta)
+
+
+def _without_variance(*, p: float, rank: int, share: float, mean_share: float, delta: float) -> float:
+    """Keep the linear term of Bernstein's inequality only, on a net of fineness 1/100."""
+    return float((2.0 / 3.0) * share * (rank * np.log(201.0) + np.log(2.0 / delta)))
+
+
+@cat.tail(
+    "LP-29",
+    bound=_proved,
+    levels=(0.5, 0.1),
+    impl={"sample": lambda q, seed: sample_rows(q, seed=seed)},
+    families=[
+        Family(
+            "column", _column, grid=({"p": 1.0, "rows": 2000, "heavy": False}, {"p": 1.0, "rows": 5000, "heavy": True}), role="adversarial"
+        ),
+        Family("two_basis", _sampled_table, grid=tuple({"p": p, "d": 2, "rows": 1500} for p in (1.0, 3.0))),
+    ],
+    budgets=few_trials(16),
+    mutants=[
+        Mutant(
+            "variance_forgotten",
+            "bound",
+            lambda f: _without_variance,
+            why="only the linear term of Bernstein's inequality is kept",
+            part="column(p=1,rows=2000,heavy=False)@0.5",
+        ),
+        Mutant(
+            "mean_share",
+            "bound",
+            lambda f: lambda *, p, rank, share, mean_share, delta: f(p=p, rank=rank, share=mean_share, mean_share=mean_share, delta=delta),
+            why="the mean of s/q is taken for the largest",
+            part="column(p=1,rows=5000,heavy=True)@0.1",
+        ),
+        Mutant(
+            "weights_forgotten",
+            "impl",
+            {"sample": lambda f: lambda q, seed: RowSample(f(q, seed).indices, np.ones(len(f(q, seed).indices)))},
+            why="the rows are kept without their weights",
+            part="two_basis(p=1,d=2,rows=1500)@0.1",
+        ),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, A distortion that is proved"),
+    title="a distortion with every constant",
+    plain="The distortion that LpSubspaceEmbedding reports as proved holds with the stated probability.",
+    tex=r"\alpha=\max_i\frac{s_i}{q_i},\quad\eta=\frac{\alpha\Lambda}3+\sqrt{\frac{\alpha^2\Lambda^2}9+2\alpha\Lambda},\quad"
+    r"\Lambda=d\ln\left(1+\frac2\gamma\right)+\ln\frac2\delta",
+)
+def distortion_below_the_proved_one(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
+    """Return the distortion of one sample; in one or two dimensions it is known."""
+    sample = impl.sample(inst.q, _seed(rng))
+    found = distortion(inst.A, inst.A[sample.indices] * sample.scale(inst.p)[:, None], inst.p)
+    return found.upper
