@@ -77,7 +77,10 @@ class State:
             return False
         if self.claim.kind in DETERMINISTIC:
             return any(part.k_lo > 0 for part in self.honest())
-        if self.log_R() < self.claim.rule.refutes_at:
+        threshold = self.claim.rule.refutes_at
+        if not any(p.honest and p.ln_R >= threshold for p in self.parts.values()):  # an average does not exceed its largest term
+            return False
+        if self.log_R() < threshold:
             return False
         return not any(self.guard_failure(part) for part in self.honest())
 

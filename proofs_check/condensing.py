@@ -26,7 +26,7 @@ AUDIT_EVERY = 100
 _NUMBERS = {float, int, bool, np.float64, np.float32, np.int64, np.bool_}
 
 
-def condense_numbers(source: Trials, level: Level, bound: Any, values: np.ndarray) -> BlockRecord:
+def condense_numbers(source: Trials, level: Level, bound: Any, values: np.ndarray, seconds: float) -> BlockRecord:
     """Condense the values of a tail claim whose trials share a scalar bound."""
     unit = source.unit
     assert source.claim.bound is not None
@@ -38,14 +38,14 @@ def condense_numbers(source: Trials, level: Level, bound: Any, values: np.ndarra
         at = int(np.argmax(np.isnan(slacks)))
         raise ValueError(f"trial {at} measured {values[at]} against {bound!r}: not a number; return a number in every trial")
     if unit.stream == STREAMS["slack"]:
-        return unit.blank(level, n=len(values), values=tuple(slacks.tolist()))
+        return unit.blank(level, n=len(values), values=tuple(slacks.tolist()), seconds=seconds)
     surely = possibly = int(np.count_nonzero(comparing.low(x) > comparing.high(b)))
     if isinstance(bound, Interval):
         possibly = int(np.count_nonzero(comparing.high(x) > comparing.low(b)))
     at = int(np.argmax(slacks))
     worst = float(slacks[at])
     slack = worst if math.isfinite(worst) else None
-    return unit.blank(level, n=len(values), k_lo=surely, k_hi=possibly, argmax_trial=at, slack_max=slack)
+    return unit.blank(level, n=len(values), k_lo=surely, k_hi=possibly, argmax_trial=at, slack_max=slack, seconds=seconds)
 
 
 # ------------------------------------------------------------------------------------------------------------ from trials to a record

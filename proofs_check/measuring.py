@@ -44,8 +44,9 @@ def run_unit(unit: Unit) -> tuple[BlockRecord, ...]:
                 _plain_trials(source, rng, done)
                 numbers, bounds = plain_numbers(done), [source.bound(source.shared, level) for level in unit.levels]
                 if numbers is not None and all(np.ndim(bound) == 0 for bound in bounds if not isinstance(bound, Interval)):
+                    share = (time.perf_counter() - started) / len(bounds)
                     pairs = zip(unit.levels, bounds, strict=True)
-                    return _timed(tuple(condense_numbers(source, level, bound, numbers) for level, bound in pairs), started)
+                    return tuple(condense_numbers(source, level, bound, numbers, share) for level, bound in pairs)
                 done = [Trial(source.instance(rng), as_outcome(value)) for value in done]
             else:
                 for _ in range(unit.trials):

@@ -94,5 +94,6 @@ def global_state_kept() -> Iterator[None]:
 
 def poison_global_state() -> None:
     """Seed the global generators from the operating system, so that a trial that reads them differs when it is repeated."""
-    random.seed(os.urandom(16))
-    np.random.seed(int.from_bytes(os.urandom(4), "little"))  # noqa: NPY002
+    noise = os.urandom(8)
+    random.seed(int.from_bytes(noise, "little"))
+    np.random.seed(int.from_bytes(noise[:4], "little"))  # noqa: NPY002
