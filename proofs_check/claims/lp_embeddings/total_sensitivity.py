@@ -114,7 +114,9 @@ def _around(found: Sensitivities, formula: float) -> Outcome:
     "LP-05a",
     budget=_BRACKET,
     impl={"formula": bounds.sign_cube_total_sensitivity, "sensitivities": _solved},
-    families=[Family("sign_cube", _sign_cube, grid=tuple({"d": d, "p": p} for d in (2, 5, 8) for p in (1.0, 1.5, 3.0, 4.0)))],
+    families=[
+        Family("sign_cube", _sign_cube, grid=tuple({"d": d, "p": p} for d in (2, 5, 8) for p in (1.0, 1.5, 3.0, 4.0)), role="adversarial")
+    ],
     trials={"quick": 1, "full": 1, "nightly": 1},
     mutants=[
         Mutant(
@@ -361,7 +363,7 @@ def no_excess(*, m: int) -> float:
     levels=(0.2, 0.02),
     delta_in_algorithm=True,
     impl={"interval": bounds.betting_interval},
-    families={"rare": [{"m": 30, "mean": mean} for mean in (0.02, 0.5)]},
+    families=[Family("rare", grid=tuple({"m": 30, "mean": mean} for mean in (0.02, 0.5)), role="adversarial")],
     trials={"quick": 512},
     mutants=[
         Mutant(
