@@ -10,7 +10,7 @@ import numpy.typing as npt
 from algos.common.linalg import row_leverages, whitening
 from algos.lp_embeddings import bounds, instances
 from algos.lp_embeddings.lewis_weights import LewisResult, lewis_map, lewis_weights
-from proofs_check import Catalogue, Family, FloatBudget, Instance, Interval, Mutant, Outcome, Source
+from proofs_check import Catalogue, Family, FloatBudget, Instance, Interval, Mutant, Outcome, SearchSpace, Source
 from proofs_check.claims.lp_embeddings._problems import ADVERSARIAL, TYPICAL, flights_table, random_table
 
 cat = Catalogue("lp_embeddings/lewis_weights")
@@ -46,6 +46,31 @@ def _common_factor(rng: np.random.Generator, point: Mapping[str, Any]) -> Instan
     A = random_table(rng, point)
     v = np.exp(rng.uniform(-5.0, 5.0, A.shape[0]))
     return Instance({"p": point["p"]}, {"A": A, "v": v, "w": v * np.exp(float(rng.uniform(0.5, 10.0)))})
+
+
+def _searched_shapes(point: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+    n, d = point["n"], point["d"]
+    return (n, d), (n,), (n,)
+
+
+def _searched_size(point: Mapping[str, Any]) -> int:
+    return sum(int(np.prod(shape)) for shape in _searched_shapes(point))
+
+
+def _decoded_pair(x: FloatArray, point: Mapping[str, Any]) -> Instance:
+    n, d = point["n"], point["d"]
+    A, log_v, step = x[: n * d].reshape(n, d), 3.0 * np.tanh(x[n * d : n * d + n]), 3.0 * np.tanh(x[n * d + n :])
+    if not (np.linalg.cond(A) < 1e3 and np.max(np.abs(step)) > 0.1 and np.min(np.abs(A).sum(axis=1)) > 1e-3):
+        raise ValueError("dependent columns, a row of zeros, or weights that hardly differ: the ratio would be rounding")
+    return Instance({"p": point["p"]}, {"A": A, "v": np.exp(log_v), "w": np.exp(log_v + step)})
+
+
+def _random_pair(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    while True:
+        try:
+            return _decoded_pair(rng.standard_normal(_searched_size(point)), point)
+        except ValueError:  # one draw in some thousands is refused
+            continue
 
 
 def _pair_on_flights(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
@@ -84,6 +109,13 @@ def _distance(v: FloatArray, w: FloatArray) -> float:
         Family("adversarial", _pair, grid=_tables(ADVERSARIAL, _CONTRACTING), role="adversarial"),
         # weights that differ by a common factor attain the bound on every table
         Family("common_factor", _common_factor, grid=_tables(("gaussian", "row_scales"), _CONTRACTING), role="adversarial"),
+        Family(
+            "searched",
+            _random_pair,
+            grid=({"n": 4, "d": 2, "p": 1.0}, {"n": 4, "d": 2, "p": 3.0}),
+            role="adversarial",
+            search=SearchSpace(_searched_size, _decoded_pair, shapes=_searched_shapes),
+        ),
         Family("flights", _pair_on_flights, grid=({"p": 1.0},), role="real", dataset=flights_table({}).dataset),
     ],
     tight=0.999,
