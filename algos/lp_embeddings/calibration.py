@@ -10,7 +10,7 @@ import numpy.typing as npt
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import canonical_array, check_range
 from algos.lp_embeddings import bounds
-from algos.lp_embeddings.distortion import distortion
+from algos.lp_embeddings.distortion import Reference, measure
 from algos.lp_embeddings.importance import RowScores, Sampler, draw_rows, row_scores
 
 __all__ = ["Calibration", "calibrate_m"]
@@ -151,6 +151,7 @@ class _Measured:
 
     def __init__(self, table: Any, found: RowScores, eps: float, seeds: list[int], starts: int, n_jobs: int | None) -> None:
         self.table, self.found, self.eps, self.seeds, self.starts, self.n_jobs = table, found, eps, seeds, starts, n_jobs
+        self.reference = Reference.of(table, found.p)
         self.present = int(np.count_nonzero(found.scores))
         self.failures: dict[float, int] = {}
         self.exact = True
@@ -176,7 +177,7 @@ class _Measured:
         rows = self.table[sample.indices]
         scale = sample.scale(self.found.p)[:, None]
         sketch = rows.multiply(scale) if hasattr(rows, "multiply") else rows * scale
-        measured = distortion(self.table, sketch, self.found.p, starts=self.starts)
+        measured = measure(self.reference, sketch, starts=self.starts)
         return measured.lower > self.eps, measured.lower > self.eps or measured.upper <= self.eps
 
 

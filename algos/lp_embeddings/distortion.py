@@ -13,23 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.common.blocks import RowSource
-from algos.common.linalg import whitening
 from algos.common.randomness import RandomStateLike, as_generator
-from algos.common.validation import canonical_array, check_option, check_range, is_sparse
+from algos.common.validation import check_option, check_range
 from algos.lp_embeddings._arguments import checked_exponent
 from algos.lp_embeddings._distortion_exact import arc_extremes, lp_norms, ray_extremes
 from algos.lp_embeddings._distortion_kernels import ascend, norm_gradient
+from algos.lp_embeddings._distortion_table import Reference
 from algos.lp_embeddings._support_problem import WhitenedTable
 
-__all__ = ["Distortion", "Sides", "distortion", "ratio_ascent"]
+__all__ = ["Distortion", "Reference", "Sides", "distortion", "measure", "ratio_ascent"]
 
 FloatArray = npt.NDArray[np.float64]
 Method = Literal["eigenvalues", "enumeration", "arcs", "ascent"]
 
 _METHODS = ("auto", "eigenvalues", "enumeration", "arcs", "ascent")
-_WHITE = 1e-12  # accuracy asked of the whitening; far below any distortion
 _LOST = 1e-12  # share of the largest singular value below which a direction is lost by the sketch
-_OUTSIDE = 1e-9  # share of a row of the sketch, outside the row space of the table, that is not rounding
 _MOST_PAIRS = 4_000_000  # pairs of rows in space: about a second
 _MOST_ROWS = 2_000_000
 _STEPS = 40  # of the ascent; 5 to 20 are usual
@@ -147,84 +145,44 @@ def distortion(
     array([0. , 0.5])
     """
     p = checked_exponent(p)
+    return measure(Reference.of(A, p), TA, method=method, starts=starts, random_state=random_state)
+
+
+def measure(
+    reference: Reference, TA: Any, *, method: Literal["auto"] | Method = "auto", starts: int = 6, random_state: RandomStateLike = 0
+) -> Distortion:
+    """Measure or bound the distortion of a sketch of a table that was prepared once for many sketches; see `distortion`.
+
+    Parameters
+    ----------
+    reference : Reference
+        The table and the exponent.
+    TA : array-like or sparse matrix of shape (m, d)
+    method, starts, random_state
+        As in `distortion`.
+
+    Returns
+    -------
+    Distortion
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from algos.lp_embeddings.distortion import Reference, measure
+    >>> table = Reference.of(np.eye(2), 2.0)
+    >>> [measure(table, c * np.eye(2)).lower for c in (1.0, 1.5, 3.0)]
+    [0.0, 0.5, 2.0]
+    """
     check_option(method, _METHODS, name="method")
     starts = check_range(starts, name="starts", low=1, integer=True)
-    table, sketch = _checked_tables(A, TA)
-    basis, B, C = _whitened(table, sketch)
-    if p != 2.0:
-        B, C = _merge_parallel(B, p), _merge_parallel(C, p)
+    p, B, C = reference.p, reference.rows, reference.coordinates(TA)
     chosen = _choose(method, p, B, C)
     low, high = _SOLVERS[chosen](B, C, p, starts, as_generator(random_state))
     floor, ceiling = min(low.bound, low.attained), max(high.bound, high.attained)
-    x_min, x_max = (basis @ (z / lp_norms(z[None, :] @ B.T, p)[0]) for z in (low.z, high.z))
+    x_min, x_max = (reference.basis @ (z / lp_norms(z[None, :] @ B.T, p)[0]) for z in (low.z, high.z))
     lower, upper = max(1.0 - low.attained, high.attained - 1.0, 0.0), max(1.0 - floor, ceiling - 1.0, 0.0)
     exact = chosen in ("eigenvalues", "enumeration") or lower == upper
     return Distortion(float(lower), float(upper), exact, x_min, x_max, float(low.attained), float(high.attained), chosen)
-
-
-def _checked_tables(A: Any, TA: Any) -> tuple[Any, Any]:
-    table = canonical_array(A, name="A", sparse=True)
-    width = table.shape[1]
-    shape = np.shape(TA) if not is_sparse(TA) else TA.shape
-    if len(shape) == 2 and shape[0] == 0:
-        sketch: Any = np.zeros((0, shape[1]))
-    else:
-        sketch = canonical_array(TA, name="TA", sparse=True)
-    if sketch.shape[1] != width:
-        raise ValueError(f"TA has {sketch.shape[1]} columns and A has {width}; a sketch keeps the columns")
-    return table, sketch
-
-
-def _whitened(table: Any, sketch: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return (d, r) coordinates in which the table has orthonormal columns, and table and sketch in these coordinates."""
-    white = whitening(table, rtol=_WHITE)
-    if white.rank == 0:
-        raise ValueError("A has only zeros; the ratio of the norms is not defined for any direction")
-    B = np.ascontiguousarray(white.apply(table), dtype=np.float64)
-    C = np.ascontiguousarray(white.apply(sketch), dtype=np.float64)
-    if white.rank < table.shape[1]:
-        _refuse_outside(np.asarray((table.T @ B).T), sketch, C)
-    return white.R_inv, B, C
-
-
-def _refuse_outside(basis: FloatArray, sketch: Any, C: FloatArray) -> None:
-    """Raise where the sketch is not zero in a direction in which the table is.
-
-    The rows of `basis` span those of the table, and give it in the coordinates in which the sketch is C.
-    """
-    unit = np.max(np.abs(basis), axis=0)
-    weigh = np.divide(1.0, unit, out=np.ones_like(unit), where=unit > 0.0)  # columns may have very different units
-    rows = (sketch.toarray() if is_sparse(sketch) else sketch) * weigh
-    outside = np.linalg.norm(rows - C @ (basis * weigh), axis=1)
-    bad = np.flatnonzero(outside > _OUTSIDE * np.linalg.norm(rows, axis=1))
-    if bad.size:
-        raise ValueError(
-            f"row {bad[0]} of TA is no combination of the rows of A: the ratio of the norms is infinite in a direction where A is zero; "
-            "give a sketch of this table"
-        )
-
-
-def _merge_parallel(rows: FloatArray, p: float) -> FloatArray:
-    """Replace rows that are multiples ``c_j a`` of each other by ``(sum |c_j|^p)^(1/p) a``, which keeps every lp norm; drop zero rows."""
-    if len(rows) < 2:
-        return rows
-    peak = np.argmax(np.abs(rows), axis=1)
-    size = rows[np.arange(len(rows)), peak]
-    alive = size != 0.0
-    size = size[alive]
-    # 2^-42: rows that were multiples before the whitening differ by its rounding afterwards; merging them then errs by as much
-    unit = np.ldexp(np.rint(np.ldexp(rows[alive] / size[:, None], 42)), -42)
-    key = np.einsum("ij,j->i", unit, np.random.default_rng(0).standard_normal(rows.shape[1]))
-    order = np.argsort(key, kind="stable")
-    new = np.r_[True, np.any(unit[order[1:]] != unit[order[:-1]], axis=1)]
-    if new.all():
-        return np.ascontiguousarray(rows[alive])
-    group = np.cumsum(new) - 1
-    first = order[new]
-    largest = np.maximum.reduceat(np.abs(size[order]), np.flatnonzero(new))
-    total = np.bincount(group, weights=(np.abs(size[order]) / largest[group]) ** p)
-    factor = largest / np.abs(size[first]) * total ** (1.0 / p)
-    return np.ascontiguousarray(rows[alive][first] * factor[:, None])
 
 
 def _choose(method: str, p: float, B: FloatArray, C: FloatArray) -> Method:
