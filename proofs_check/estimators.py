@@ -70,8 +70,8 @@ def check_estimator_bound(
         Data, indexed by rows.
     y : array-like of shape (n_samples,), optional
         Targets.
-    attribute : str or callable, default="bound_"
-        The fitted attribute that holds the bound, or a function of the fitted estimator.  NaN means "no guarantee here": the trial is void.
+    attribute : str or callable
+        The fitted attribute that holds the bound (default ``"bound_"``), or a function of the fitted estimator.  NaN means "no guarantee here": the trial is void.
     measure : callable
         Returns the quantity that the bound is about.
     sense : {"<=", ">="}, default="<="
