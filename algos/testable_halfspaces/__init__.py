@@ -15,32 +15,49 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from algos.testable_halfspaces.band_statistics import BandStatistics, band_statistics
+    from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
+    from algos.testable_halfspaces.quartic_forms import QuarticBound, quartic_sup_bound
     from algos.testable_halfspaces.ramp_learner import Candidate, RampLoss, RampPath, default_sigmas, ramp_loss, ramp_path
     from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning, InfeasibleEps, TestResult, tests_table
 
 _HOMES = {
+    "BandStatistics": "band_statistics",
     "Candidate": "ramp_learner",
+    "DisagreementBound": "disagreement",
     "DistributionRejected": "results",
     "DistributionRejectedWarning": "results",
     "InfeasibleEps": "results",
+    "QuarticBound": "quartic_forms",
     "RampLoss": "ramp_learner",
     "RampPath": "ramp_learner",
     "TestResult": "results",
+    "band_statistics": "band_statistics",
     "default_sigmas": "ramp_learner",
+    "disagreement_bound": "disagreement",
+    "disagreement_test": "disagreement",
+    "quartic_sup_bound": "quartic_forms",
     "ramp_loss": "ramp_learner",
     "ramp_path": "ramp_learner",
     "tests_table": "results",
 }
 
 __all__ = [
+    "BandStatistics",
     "Candidate",
+    "DisagreementBound",
     "DistributionRejected",
     "DistributionRejectedWarning",
     "InfeasibleEps",
+    "QuarticBound",
     "RampLoss",
     "RampPath",
     "TestResult",
+    "band_statistics",
     "default_sigmas",
+    "disagreement_bound",
+    "disagreement_test",
+    "quartic_sup_bound",
     "ramp_loss",
     "ramp_path",
     "tests_table",

@@ -1,0 +1,181 @@
+"""The searches behind the certificates: the smallest excluded angle, and the largest number of mistakes that no halfspace keeps to."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from algos.testable_halfspaces._geometry import View
+from algos.testable_halfspaces._push import Push, PushValue
+from algos.testable_halfspaces.band_statistics import Band, BandStatistics, statistics_of
+from algos.testable_halfspaces.disagreement import DisagreementBound, cone_bound
+
+__all__ = ["Excluded", "Search"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_RANGE = (1e-4, 1e3)
+"""Angles looked at: tangents in units of sigma over the length of z. Beyond the upper end every threshold is zero."""
+_STEPS = 14
+"""Halvings of the logarithm of that range: the tangent is then found to a tenth of a per cent."""
+_COARSE = 128
+"""Tangents at which the agnostic search works first; it halves over them, so that few are evaluated."""
+_FINE = 7
+_GROWTH = 1.25
+"""One coarse step is 13 per cent of the tangent: refining it cannot gain more mistakes than this factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Excluded:
+    """An angle beyond which no halfspace explains the labels, and what the cone inside can change.
+
+    Attributes
+    ----------
+    tau : float
+        Tangent of the angle.
+    push : PushValue
+        LB there.
+    cone : DisagreementBound
+        Disagreement within the angle.
+    """
+
+    tau: float
+    push: PushValue
+    cone: DisagreementBound
+
+
+@dataclass
+class Search:
+    """Band, moments and memoised bounds for one halfspace and one width."""
+
+    view: View
+    statistics: BandStatistics
+    band: Band
+    push: Push
+    settled: npt.NDArray[np.bool_] | None = None
+    _cones: dict[float, DisagreementBound] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls, view: View, labels: FloatArray, sigma: float, *, quartic: bool = True, settled: npt.NDArray[np.bool_] | None = None
+    ) -> "Search":
+        """Measure the band and sum it up."""
+        statistics, band = statistics_of(view, labels, sigma)
+        return cls(view, statistics, band, Push.of(band, quartic=quartic), settled)
+
+    @property
+    def unit(self) -> float:
+        """Tangent at which a typical row at distance sigma is turned over."""
+        return self.statistics.sigma / self.statistics.scale
+
+    def limit(self, advantage: float) -> float:
+        """Return LB at the largest angle: what the gradient must stay below for anything to be excluded."""
+        return self.push(_RANGE[1] * self.unit, advantage).value
+
+    def smallest_excluded(self, slack: float, advantage: float) -> float | None:
+        """Return a tangent at which LB exceeds the slack, nearly the smallest, or None."""
+        low, high = (math.log(end * self.unit) for end in _RANGE)
+        if not self._excludes(high, slack, advantage):
+            return None
+        return math.exp(self._halve(low, high, slack, advantage, _STEPS))
+
+    def _halve(self, low: float, high: float, slack: float, advantage: float, steps: int) -> float:
+        """Return the upper end of a bracket halved so often; it stays excluded, whether or not LB is monotone."""
+        for _ in range(steps):
+            middle = (low + high) / 2.0
+            if self._excludes(middle, slack, advantage):
+                high = middle
+            else:
+                low = middle
+        return high
+
+    def _excludes(self, log_tau: float, slack: float, advantage: float) -> bool:
+        return self.push(math.exp(log_tau), advantage).value > slack + 1e-12 * abs(slack)
+
+    def cone(self, tau: float) -> DisagreementBound:
+        """Return the least bound known for a cone that holds this one."""
+        if tau not in self._cones:
+            self._cones[tau] = cone_bound(self.view, math.atan(tau), self.settled)
+        larger = (bound for known, bound in self._cones.items() if known >= tau)
+        return min(larger, key=lambda bound: (bound.count, bound.theta))
+
+    def excluded(self, slack: float, advantage: float) -> Excluded | None:
+        """Return the smallest excluded angle with its cone, or None."""
+        tau = self.smallest_excluded(slack, advantage)
+        return None if tau is None else Excluded(tau, self.push(tau, advantage), self.cone(tau))
+
+    def most_mistakes(self, mistakes: int) -> tuple[int, Excluded] | None:
+        """Return the largest k found such that no halfspace makes k mistakes or fewer, or None.
+
+        Parameters
+        ----------
+        mistakes : int
+            Mistakes that w certainly makes, and its reverse too.
+
+        Notes
+        -----
+        A halfspace with k mistakes lies within the angle excluded for k, so that w makes at most k plus the disagreement. A k with
+        a smaller sum therefore proves k + 1 mistakes for every halfspace; nothing rests on monotonicity.
+        """
+        if self.view.k == 0:
+            return self._no_complement(mistakes)
+        low, high = (math.log(end * self.unit) for end in _RANGE)
+        grid = np.linspace(low, high, _COARSE)
+
+        def coarse(k: int) -> Excluded | None:
+            slack = self.slack(k)
+            if not self._excludes(float(grid[-1]), slack, 1.0):
+                return None
+            first, last = 0, _COARSE - 1
+            while first < last:
+                middle = (first + last) // 2
+                first, last = (first, middle) if self._excludes(float(grid[middle]), slack, 1.0) else (middle + 1, last)
+            return self._contradiction(k, float(grid[last]), mistakes)
+
+        best = _largest(coarse, 0, mistakes - 1)
+        if best is None:
+            return None
+        step = float(grid[1] - grid[0])
+        top = math.log(best[1].tau) + step
+
+        def fine(k: int) -> Excluded | None:
+            slack = self.slack(k)
+            if not self._excludes(top, slack, 1.0):
+                return None
+            return self._contradiction(k, self._halve(top - 2.0 * step, top, slack, 1.0, _FINE), mistakes)
+
+        refined = _largest(fine, best[0], min(mistakes - 1, int(_GROWTH * best[0]) + 2))
+        return best if refined is None else refined
+
+    def slack(self, k: int) -> float:
+        """Return the largest gradient that a halfspace with k mistakes can leave."""
+        return self.statistics.G + 2.0 * self.statistics.mistake_push(k)
+
+    def _contradiction(self, k: int, log_tau: float, mistakes: int) -> Excluded | None:
+        tau = math.exp(log_tau)
+        cone = self.cone(tau)
+        return Excluded(tau, self.push(tau, 1.0), cone) if k + cone.count < mistakes else None
+
+    def _no_complement(self, mistakes: int) -> tuple[int, Excluded] | None:
+        """One column: every halfspace is w or its reverse."""
+        if mistakes == 0:
+            return None
+        return mistakes - 1, Excluded(0.0, PushValue(math.inf, "norm", 0.0), cone_bound(self.view, 0.0))
+
+
+def _largest(proof: Callable[[int], Excluded | None], first: int, last: int) -> tuple[int, Excluded] | None:
+    """Halve towards the largest number with a proof; the one returned has one."""
+    found = proof(first)
+    if found is None:
+        return None
+    best = first
+    while first < last:
+        middle = (first + last + 1) // 2
+        attempt = proof(middle)
+        if attempt is None:
+            last = middle - 1
+        else:
+            first, best, found = middle, middle, attempt
+    return best, found
