@@ -71,7 +71,8 @@ def check_estimator_bound(
     y : array-like of shape (n_samples,), optional
         Targets.
     attribute : str or callable
-        The fitted attribute that holds the bound (default ``"bound_"``), or a function of the fitted estimator.  NaN means "no guarantee here": the trial is void.
+        The fitted attribute that holds the bound (default ``"bound_"``), or a function of the fitted estimator.  NaN means "no guarantee
+        here": the trial is void.
     measure : callable
         Returns the quantity that the bound is about.
     sense : {"<=", ">="}, default="<="
