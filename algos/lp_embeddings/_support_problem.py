@@ -18,7 +18,7 @@ __all__ = ["WhitenedTable"]
 FloatArray = npt.NDArray[np.float64]
 
 MAX_ITER = 100  # 5 to 35 steps are usual
-_CHUNK = 64  # directions a worker takes at a time
+_CHUNK_ENTRIES = 2**17  # directions that a worker takes at a time, times rows: some ten milliseconds of work
 _ORTHONORMAL = 1e-10  # relative error of Q.T Q accepted from the whitening: two corrections then meet the dual equations to rounding
 
 
@@ -117,7 +117,8 @@ class WhitenedTable:
 
         if p == 2.0:
             return length, length
-        parts = [slice(k, k + _CHUNK) for k in range(0, len(forms), _CHUNK)]
+        chunk = max(1, _CHUNK_ENTRIES // self.lines.shape[1])
+        parts = [slice(k, k + chunk) for k in range(0, len(forms), chunk)]
         if n_jobs is None or n_jobs == 1 or len(parts) < 2:
             for part in parts:
                 solve(part)
