@@ -12,12 +12,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import check_range
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
+from algos.lp_embeddings._streamed_regression import StreamedRegression
 from algos.lp_embeddings.quantile_regression import RegressionResult, check_options, fit_quantile
 
 __all__ = ["SampledQuantileRegressor"]
 
 
-class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class SampledQuantileRegressor(StreamedRegression, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     r"""Linear quantile regression on all rows, solved from a sample and a band of rows, with a proven optimality gap.
 
     Minimises :math:`\sum_i w_i \rho_t(y_i - x_i \beta - \beta_0)` with
@@ -68,6 +69,8 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         What is promised, in the form common to all estimators.
     certificate_ : QuantileCertificate or None
         ``certificate_.verify(X, y, sample_weight)`` recomputes the statement from the data.
+    coreset_ : LpCoreset
+        What `partial_fit` keeps of the stream; absent after `fit`.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -147,10 +150,20 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         sklearn.exceptions.ConvergenceWarning
             If `tol` was not proved after `max_rounds`; ``gap_`` is the gap that was.
         """
-        check_range(self.quantile, name="quantile", low=0.0, high=1.0, low_open=True, high_open=True)
+        self._loss_exponent()
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", y_numeric=True)
+        self._solve(X, y, sample_weight)
+        self._forget_stream()
+        return self
+
+    def _loss_exponent(self) -> float:
+        check_range(self.quantile, name="quantile", low=0.0, high=1.0, low_open=True, high_open=True)
+        return 1.0
+
+    def _solve(self, X: Any, y: Any, sample_weight: Any, *, whole: bool = False) -> Self:
         data, t = check_problem(append_ones(X) if self.fit_intercept else X, y, self.quantile, sample_weight)
-        options = check_options(data, self.tol, self.sampler, self._size(X.shape[0]), None, self.certify, self.max_rounds)
+        size, certify = (None, True) if whole else (self._size(X.shape[0]), self.certify)
+        options = check_options(data, self.tol, self.sampler, size, None, certify, self.max_rounds)
         start = self._start(data.shape[1])
         result = fit_quantile(data, t, options, as_generator(self.random_state), intercept=self.fit_intercept, start=start)
         return self._set_fit(result)
@@ -166,7 +179,7 @@ class SampledQuantileRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
             return None
         size = int(check_range(self.size, name="size", low=1, integer=True))
         if size > n:
-            warnings.warn(f"size={size} is larger than the number of rows, {n}; all rows are used.", UserWarning, stacklevel=3)
+            warnings.warn(f"size={size} is larger than the number of rows, {n}; all rows are used.", UserWarning, stacklevel=4)
         return min(size, n)
 
     def _set_fit(self, result: RegressionResult) -> Self:

@@ -12,12 +12,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import check_range
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
+from algos.lp_embeddings._streamed_regression import StreamedRegression
 from algos.lp_embeddings.lp_regression import LpRegressionResult, check_exponent, check_lp_options, fit_lp
 
 __all__ = ["SampledLpRegressor"]
 
 
-class SampledLpRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class SampledLpRegressor(StreamedRegression, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     r"""Linear regression in an lp norm on all rows, started from a sample, with a proven optimality gap.
 
     Minimises :math:`\bigl(\sum_i w_i |y_i - x_i \beta - \beta_0|^p\bigr)^{1/p}`. There is no penalty. Exponents between 1 and 2 trade the
@@ -67,6 +68,8 @@ class SampledLpRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         What is promised, in the form common to all estimators.
     certificate_ : LpCertificate or None
         ``certificate_.verify(X, y, sample_weight)`` recomputes the statement from the data.
+    coreset_ : LpCoreset
+        What `partial_fit` keeps of the stream; absent after `fit`.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -146,10 +149,20 @@ class SampledLpRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         sklearn.exceptions.ConvergenceWarning
             If `tol` was not proved after `max_iter` steps; ``gap_`` is the gap that was.
         """
-        p = check_exponent(self.p)
+        self._loss_exponent()
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", y_numeric=True)
+        self._solve(X, y, sample_weight)
+        self._forget_stream()
+        return self
+
+    def _loss_exponent(self) -> float:
+        return check_exponent(self.p)
+
+    def _solve(self, X: Any, y: Any, sample_weight: Any, *, whole: bool = False) -> Self:
+        p = check_exponent(self.p)
         data, _ = check_problem(append_ones(X) if self.fit_intercept else X, y, 0.5, sample_weight)
-        options = check_lp_options(data, self.tol, self.sampler, self._size(X.shape[0]), self.certify, self.max_iter)
+        size, certify = (None, True) if whole else (self._size(X.shape[0]), self.certify)
+        options = check_lp_options(data, self.tol, self.sampler, size, certify, self.max_iter)
         start = self._start(data.shape[1])
         return self._set_fit(fit_lp(data, p, options, as_generator(self.random_state), start=start, intercept=self.fit_intercept))
 
@@ -164,7 +177,7 @@ class SampledLpRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return None
         size = int(check_range(self.size, name="size", low=1, integer=True))
         if size > n:
-            warnings.warn(f"size={size} is larger than the number of rows, {n}; all rows are used.", UserWarning, stacklevel=3)
+            warnings.warn(f"size={size} is larger than the number of rows, {n}; all rows are used.", UserWarning, stacklevel=4)
         return min(size, n)
 
     def _set_fit(self, result: LpRegressionResult) -> Self:

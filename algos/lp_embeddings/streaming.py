@@ -1,5 +1,6 @@
 """Coresets of streams: a few weighted rows that stand for all rows seen so far, in bounded memory; the mathematics is elsewhere."""
 
+import copy
 import os
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -300,6 +301,15 @@ class LpCoreset(KeptRows, BaseEstimator):  # type: ignore[misc]
         if hasattr(other, "feature_names_in_"):
             self.feature_names_in_: Any = other.feature_names_in_
         return self._commit(merged, other._target_shape)
+
+    def copy(self) -> Self:
+        """Return an independent coreset in the same state; rows are shared, because states are never changed in place.
+
+        Returns
+        -------
+        LpCoreset
+        """
+        return copy.copy(self)
 
     def _check_alike(self, other: "LpCoreset") -> None:
         if self.n_features_in_ != other.n_features_in_:
