@@ -80,10 +80,10 @@ def anonymous_mb() -> float:
     raise OSError("/proc/self/status has no RssAnon line; Linux 4.5 or newer is needed")
 
 
-class _Peak:
+class Peak:
     """Poll the anonymous memory in a thread while a block runs."""
 
-    def __enter__(self) -> "_Peak":
+    def __enter__(self) -> "Peak":
         self.highest, self._stop = anonymous_mb(), threading.Event()
         self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
@@ -110,7 +110,7 @@ def _child(path: str, rows: int) -> dict[str, float]:
         A = np.memmap(path, dtype=np.float64, mode="r", shape=(rows, COLUMNS))
         before = anonymous_mb()
         started = time.perf_counter()
-        with _Peak() as peak:
+        with Peak() as peak:
             scores = leverage_scores(A)
         seconds = time.perf_counter() - started
     result = scores.nbytes / 1e6

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmarks
-from experiments.benchmarks import Row, Settings, Target, _lp_leverage, _lp_memory, _lp_quantile, _timing, lp_embeddings
+from experiments.benchmarks import Row, Settings, Target, _lp_leverage, _lp_memory, _lp_quantile, _lp_streaming, _timing, lp_embeddings
 from experiments.benchmarks import proofs_check as proofs_check_benchmark
 from experiments.benchmarks._table import Table
 from experiments.progress import Silent
@@ -138,6 +138,23 @@ def test_memory_of_a_memory_map_is_measured_in_its_own_process_and_the_file_goes
     assert target.measured is not None
     assert 10 < target.measured < 300  # an interpreter with numpy takes more than 10 MB
     assert not list(tmp_path.iterdir())
+
+
+def test_a_coreset_of_blocks_keeps_the_norms_that_the_table_says() -> None:
+    X = np.random.default_rng(0).standard_normal((70_000, 3))
+    quality = _lp_streaming._quality(X, _lp_streaming.coreset_of_blocks(X, 9000, "root_leverage"))
+    assert 800 < quality["rows kept"] < 1200
+    assert 0.0 < quality["largest error in 8 directions"] < 0.2  # six standard errors of a thousand rows
+    np.testing.assert_allclose(_lp_streaming.gram_of_blocks(X, 9000), X.T @ X, rtol=1e-10, atol=1e-8)
+
+
+def test_memory_of_a_stream_is_measured_in_its_own_process(tmp_path: Path) -> None:
+    row, target = _lp_streaming.stream_memory(settings(tmp_path))
+    assert isinstance(row, Row)
+    assert isinstance(target, Target)
+    assert row.quality["largest error in 8 directions"] < 0.2
+    assert target.measured is not None
+    assert 10 < target.measured < 100  # the block itself takes 10 MB; all rows would take 160
 
 
 @pytest.mark.parametrize("part", ["leverage", "conditioning"])
