@@ -131,6 +131,9 @@ def inclusion_probabilities(scores: ArrayLike, m: float) -> Array:
 def _inverse_alpha(s: Array, m: float) -> float:
     """Solve sum_i min(1, 1/n + s_i x) = m for x, where 1 <= m < n and all s_i > 0."""
     n = s.size
+    x = (m - 1.0) / float(s.sum())
+    if 1.0 / n + float(s.max()) * x <= 1.0:  # no row is capped, as usual in tall tables
+        return x
     capped = min(math.ceil(m), n - 1)  # at most: k capped rows and the floors of the others add up to no more than m
     ordered = np.partition(s, n - 1 - capped)
     falling = np.sort(ordered[n - 1 - capped :])[::-1]
