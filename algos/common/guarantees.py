@@ -98,8 +98,8 @@ class Certificate(ABC):
         Certificate._known[cls.__name__] = cls
 
     @abstractmethod
-    def verify(self, *args: Any, **kwargs: Any) -> bool:
-        """Check the statement against the data; return whether it holds."""
+    def verify(self, *args: Any, **kwargs: Any) -> Any:
+        """Check the statement against the data; return whether it holds: a bool, or a report with that truth value."""
 
     @abstractmethod
     def explain(self) -> str:

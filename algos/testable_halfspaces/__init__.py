@@ -16,7 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from algos.testable_halfspaces.band_statistics import BandStatistics, band_statistics
+    from algos.testable_halfspaces.certificates import HalfspaceCertificate, VerifyReport, agnostic_certificate, certify, massart_certificate
     from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
+    from algos.testable_halfspaces.distribution_shift import ShiftBound, predict_mask, shift_bound
+    from algos.testable_halfspaces.exact_oracles import ExactError, exact_halfspace_error
+    from algos.testable_halfspaces.quartic_forms import QuarticBound, quartic_sup_bound
+    from algos.testable_halfspaces.ramp_learner import Candidate, RampLoss, RampPath, default_sigmas, ramp_loss, ramp_path
+    from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning, InfeasibleEps, TestResult, tests_table
+        HalfspaceCertificate,
+        VerifyReport,
+        agnostic_certificate,
+        certify,
+        massart_certificate,
+    )
+    from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
+    from algos.testable_halfspaces.distribution_shift import ShiftBound, predict_mask, shift_bound
+    from algos.testable_halfspaces.exact_oracles import ExactError, exact_halfspace_error
+    from algos.testable_halfspaces.moment_tests import FourthMoment, fourth_moment_search, gaussian_moment_test
     from algos.testable_halfspaces.quartic_forms import QuarticBound, quartic_sup_bound
     from algos.testable_halfspaces.ramp_learner import Candidate, RampLoss, RampPath, default_sigmas, ramp_loss, ramp_path
     from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning, InfeasibleEps, TestResult, tests_table
@@ -27,18 +43,28 @@ _HOMES = {
     "DisagreementBound": "disagreement",
     "DistributionRejected": "results",
     "DistributionRejectedWarning": "results",
+    "ExactError": "exact_oracles",
+    "HalfspaceCertificate": "certificates",
     "InfeasibleEps": "results",
     "QuarticBound": "quartic_forms",
     "RampLoss": "ramp_learner",
     "RampPath": "ramp_learner",
+    "ShiftBound": "distribution_shift",
     "TestResult": "results",
+    "VerifyReport": "certificates",
+    "agnostic_certificate": "certificates",
     "band_statistics": "band_statistics",
+    "certify": "certificates",
     "default_sigmas": "ramp_learner",
     "disagreement_bound": "disagreement",
     "disagreement_test": "disagreement",
+    "exact_halfspace_error": "exact_oracles",
+    "massart_certificate": "certificates",
+    "predict_mask": "distribution_shift",
     "quartic_sup_bound": "quartic_forms",
     "ramp_loss": "ramp_learner",
     "ramp_path": "ramp_learner",
+    "shift_bound": "distribution_shift",
     "tests_table": "results",
 }
 
@@ -48,18 +74,28 @@ __all__ = [
     "DisagreementBound",
     "DistributionRejected",
     "DistributionRejectedWarning",
+    "ExactError",
+    "HalfspaceCertificate",
     "InfeasibleEps",
     "QuarticBound",
     "RampLoss",
     "RampPath",
+    "ShiftBound",
     "TestResult",
+    "VerifyReport",
+    "agnostic_certificate",
     "band_statistics",
+    "certify",
     "default_sigmas",
     "disagreement_bound",
     "disagreement_test",
+    "exact_halfspace_error",
+    "massart_certificate",
+    "predict_mask",
     "quartic_sup_bound",
     "ramp_loss",
     "ramp_path",
+    "shift_bound",
     "tests_table",
 ]
 

@@ -5,6 +5,7 @@ All are means over the n rows, weighted by the slope :math:`\psi_\sigma(t_i)` of
 :math:`s=\sqrt{\operatorname{tr}M_2/(m_0(d-1))}` of the band's rows, so that nothing depends on the unit of the data.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ class Band:
         Lengths of z.
     light : ndarray of shape (b,), bool
         Rows of ordinary length.
+    light_reach : float
+        Length between those of the light rows and of the others, in units of `scale`.
     """
 
     n: int
@@ -53,6 +56,7 @@ class Band:
     z: FloatArray
     rho: FloatArray
     light: npt.NDArray[np.bool_]
+    light_reach: float
 
     @classmethod
     def of(cls, view: View, sigma: float) -> "tuple[Band, npt.NDArray[np.intp]]":
@@ -66,7 +70,7 @@ class Band:
         psi = ramp_density(margin=t, sigma=sigma)
         rho = np.sqrt(np.einsum("ij,ij->i", z, z))
         light, scale = _typical_length(psi, rho, view.k)
-        return cls(view.n, sigma, scale, t, psi, z / scale, rho / scale, light), rows
+        return cls(view.n, sigma, scale, t, psi, z / scale, rho / scale, light, _light_reach(rho / scale, light)), rows
 
     @property
     def k(self) -> int:
@@ -81,6 +85,10 @@ class Band:
     def gradient(self, labels: FloatArray) -> FloatArray:
         """Return ``mean psi y z`` for labels in the order of the band's rows."""
         return np.asarray((self.psi * labels) @ self.z / self.n)
+
+
+def _light_reach(rho: FloatArray, light: npt.NDArray[np.bool_]) -> float:
+    return math.inf if np.all(light) else float(rho[light].max() + rho[~light].min()) / 2.0
 
 
 def _typical_length(psi: FloatArray, rho: FloatArray, k: int) -> tuple[npt.NDArray[np.bool_], float]:

@@ -132,8 +132,8 @@ def quartic_gram(Z: FloatArray, weights: FloatArray) -> FloatArray:
 
     Examples
     --------
-    >>> quartic_gram(np.array([[2.0]]), np.array([0.5])).tolist()
-    [[8.0]]
+    >>> quartic_gram(np.array([[2.0]]), np.array([0.25])).tolist()
+    [[4.0]]
     """
     Z = np.ascontiguousarray(Z)
     roots = np.sqrt(weights)
