@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from algos.testable_halfspaces.band_statistics import BandStatistics, band_statistics
-    from algos.testable_halfspaces.certificates import HalfspaceCertificate, VerifyReport, agnostic_certificate, certify, massart_certificate
-    from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
-    from algos.testable_halfspaces.distribution_shift import ShiftBound, predict_mask, shift_bound
-    from algos.testable_halfspaces.exact_oracles import ExactError, exact_halfspace_error
-    from algos.testable_halfspaces.quartic_forms import QuarticBound, quartic_sup_bound
-    from algos.testable_halfspaces.ramp_learner import Candidate, RampLoss, RampPath, default_sigmas, ramp_loss, ramp_path
-    from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning, InfeasibleEps, TestResult, tests_table
+    from algos.testable_halfspaces.certificates import (
         HalfspaceCertificate,
         VerifyReport,
         agnostic_certificate,
@@ -32,7 +26,6 @@ if TYPE_CHECKING:
     from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
     from algos.testable_halfspaces.distribution_shift import ShiftBound, predict_mask, shift_bound
     from algos.testable_halfspaces.exact_oracles import ExactError, exact_halfspace_error
-    from algos.testable_halfspaces.moment_tests import FourthMoment, fourth_moment_search, gaussian_moment_test
     from algos.testable_halfspaces.quartic_forms import QuarticBound, quartic_sup_bound
     from algos.testable_halfspaces.ramp_learner import Candidate, RampLoss, RampPath, default_sigmas, ramp_loss, ramp_path
     from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning, InfeasibleEps, TestResult, tests_table
