@@ -13,7 +13,14 @@ import pytest
 
 from experiments import figures
 from experiments.figures import style
-from experiments.figures.lp_embeddings import flights_quantile_error, flights_scores, lewis_convergence
+from experiments.figures.lp_embeddings import (
+    distortion_by_sampler,
+    flights_quantile_error,
+    flights_scores,
+    lewis_convergence,
+    mixture_instance,
+    rows_needed,
+)
 
 ENTRY = figures.find("lewis_convergence")[0]
 
@@ -166,3 +173,49 @@ def test_quantile_figure_on_few_rows_orders_error_and_proof() -> None:
     assert not arrays["rank_lost"][0, 1:].any()
     description = flights_quantile_error.describe(arrays)
     assert "of 2 draws" in description.answer
+
+
+# ------------------------------------------------------------------------------------------------ samples of rows
+
+
+def test_crossings_of_falling_shares() -> None:
+    sizes = np.array([1.0, 10.0, 100.0, 1000.0])
+    np.testing.assert_allclose(rows_needed.first_crossings(sizes, np.array([1.0, 0.5, 0.0, 0.0])), [10**0.5, 10, 10**1.5], rtol=1e-6)
+    # shares that rise by chance are read as falling: the first time counts
+    np.testing.assert_allclose(rows_needed.first_crossings(sizes, np.array([1.0, 0.0, 0.6, 0.0])), [10**0.25, 10**0.5, 10**0.75], rtol=1e-6)
+
+
+def test_rows_needed_lie_between_the_rank_and_the_promise() -> None:
+    small = replace(rows_needed.QUICK, exponents=(1.0, 4.0), dimensions=(4, 8), trials=4, rows=200, drawn=8, step=500)
+    arrays = rows_needed.compute(small)
+    assert arrays["needed"].shape == (2, 2, 3)
+    assert (np.diff(arrays["needed"], axis=2) >= 0).all()  # fewer failures take more rows
+    promised = [[rows_needed._promise(p, S) for S in row] for p, row in zip(arrays["p"], arrays["total"], strict=True)]
+    assert (arrays["needed"][..., 0] >= arrays["d"]).all()
+    assert (arrays["needed"][..., 2] <= promised).all()
+    # S = 2 d / (1 + d^(1 - p/2)) at d = 4, p = 1 and d = 8, p = 4
+    np.testing.assert_allclose(arrays["total"][[0, 1], [0, 1]], [8 / 3, 128 / 9], rtol=1e-12)
+    assert (arrays["placed"][:, 2] <= arrays["placed"][:, 1]).all()
+    assert "theory 2" in rows_needed.describe(arrays).answer
+
+
+def test_mixture_loses_rank_at_least_as_often_as_too_few_directions_are_kept() -> None:
+    from scipy.stats import binom
+
+    arrays = mixture_instance.compute(replace(mixture_instance.QUICK, sizes=(120, 240), draws=40))
+    lost, draws = arrays["lost"], int(arrays["draws"])
+    assert (binom.cdf(lost, draws, np.minimum(arrays["too_few_at_sizes"], 1.0)) > 1e-6).all()
+    assert lost[0, 1] > 30  # 0.94 of samples by sensitivities, in 1000 draws
+    assert (lost[1:, 1] == 0).all()
+    assert "at least 88.4 %" in mixture_instance.describe(arrays).answer
+
+
+def test_importance_beats_uniform_sampling_on_heavy_tails() -> None:
+    small = replace(distortion_by_sampler.QUICK, exponents=(4.0,), rows=200, sizes=(30, 90), draws=3)
+    arrays = distortion_by_sampler.compute(small)
+    covered = ~np.isnan(arrays["distortion"]).all(axis=(-1, -2))[0]
+    assert covered.all(axis=0).tolist() == [True, True, False, True, True, False, True]
+    medians = np.median(arrays["distortion"][0, 0], axis=-1)
+    assert medians[3, 1] < 0.1 < medians[0, 1]
+    assert distortion_by_sampler._first_below(np.array([0.4, 0.6, 0.5, 0.1]), np.array([1, 2, 3, 4])) == 3
+    assert np.isnan(distortion_by_sampler._first_below(np.array([0.4, 0.6]), np.array([1, 2])))
