@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.testable_halfspaces import bounds
+from algos.testable_halfspaces._descent import Status
 from algos.testable_halfspaces._kernels import psgd_rows
 from algos.testable_halfspaces._labelled_rows import LabelledRows
-from algos.testable_halfspaces.ramp_learner import Candidate, Status
+from algos.testable_halfspaces.ramp_learner import Candidate
 
 __all__ = ["descend_rows", "single_row_descent"]
 

@@ -17,18 +17,17 @@ import numpy.typing as npt
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import check_option, check_range
 from algos.testable_halfspaces._arguments import checked_sigma, unit_direction
+from algos.testable_halfspaces._descent import Status, descend, normalised
 from algos.testable_halfspaces._labelled_rows import LabelledRows
 
 __all__ = ["SIGMAS", "Candidate", "RampLoss", "RampPath", "default_sigmas", "ramp_loss", "ramp_path"]
 
 FloatArray = npt.NDArray[np.float64]
-Status = Literal["converged", "max_iter", "stalled", "stalled_empty_band"]
 Start = Literal["chow", "logistic", "random"]
 
 SIGMAS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.17, 0.12, 0.08, 0.05, 0.03)
 """Band widths of the default path, in units of the margins' standard deviation."""
 
-_SMALLEST_STEP = 1e-10  # a descent whose step has shrunk to this cannot lower the loss beyond rounding
 _EXPLORED_ROWS = 50_000  # rows on which all starts are tried; only the best of them goes on with all rows
 _FEWEST_IN_BAND = 50
 
@@ -328,21 +327,14 @@ def _starts(rows: LabelledRows, kinds: Sequence[Start], n_restarts: int, rng: np
         elif kind == "logistic":
             found.append((kind, _logistic_start(rows)))
         else:
-            found += [(kind, _normalised(rng.standard_normal(rows.d))) for _ in range(n_restarts)]
+            found += [(kind, normalised(rng.standard_normal(rows.d))) for _ in range(n_restarts)]
     if not found:
         raise ValueError(f"starts={tuple(kinds)!r} with n_restarts={n_restarts} gives no start; name at least one")
     return [(kind, _flipped(rows, w)) for kind, w in found]
 
 
-def _normalised(w: FloatArray) -> FloatArray:
-    length = float(np.linalg.norm(w))
-    if not 0.0 < length < np.inf:
-        w, length = np.eye(1, w.size)[0], 1.0  # no direction is better than another
-    return np.asarray(w / length, dtype=np.float64)
-
-
 def _chow_start(rows: LabelledRows) -> FloatArray:
-    return _normalised(rows.chow())
+    return normalised(rows.chow())
 
 
 def _logistic_start(rows: LabelledRows) -> FloatArray:
@@ -354,52 +346,11 @@ def _logistic_start(rows: LabelledRows) -> FloatArray:
         return _chow_start(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start need not be a solution
-        return _normalised(LogisticRegression(fit_intercept=False, max_iter=100).fit(X, y).coef_[0].astype(np.float64))
+        return normalised(LogisticRegression(fit_intercept=False, max_iter=100).fit(X, y).coef_[0].astype(np.float64))
 
 
 def _flipped(rows: LabelledRows, w: FloatArray) -> FloatArray:
     return -w if 2 * rows.mistakes(w) > rows.n else w
-
-
-@dataclass(frozen=True, eq=False)
-class _Descent:
-    w: FloatArray
-    loss: float
-    gradient_norm: float
-    n_iter: int
-    status: Status
-    step: float
-
-
-def _descend(rows: LabelledRows, w: FloatArray, sigma: float, tol: float, max_iter: int, step: float | None = None) -> _Descent:
-    """Gradient descent on the sphere; each accepted step h satisfies ``L(new) <= L(old) - h |g|^2 / 4``."""
-    loss, gradient = rows.loss(w, sigma)
-    trial_step, norm = sigma if step is None else step, float(np.linalg.norm(gradient))
-    for n_iter in range(max_iter + 1):
-        if norm <= tol:
-            empty = norm == 0.0 and rows.in_band(w, [sigma / 2])[0] == 0
-            return _Descent(w, loss, norm, n_iter, "stalled_empty_band" if empty else "converged", trial_step)
-        if n_iter == max_iter:
-            break
-        while True:
-            trial = _normalised(w - trial_step * gradient)
-            trial_loss, trial_gradient = rows.loss(trial, sigma)
-            if trial_loss <= loss - trial_step * norm**2 / 4.0:
-                break
-            trial_step /= 2.0
-            if trial_step < _SMALLEST_STEP:
-                return _Descent(w, loss, norm, n_iter, "stalled", trial_step)
-        trial_step = _secant_step(trial - w, trial_gradient - gradient, trial_step)
-        w, loss, gradient = trial, trial_loss, trial_gradient
-        norm = float(np.linalg.norm(gradient))
-    return _Descent(w, loss, norm, max_iter, "max_iter", trial_step)
-
-
-def _secant_step(moved: FloatArray, change: FloatArray, step: float) -> float:
-    """Return the inverse of the curvature seen on the last step (Barzilai and Borwein), within a factor 4 of that step's length."""
-    curvature = float(moved @ change)
-    longest = 4.0 * step
-    return longest if curvature <= 0.0 else float(np.clip(moved @ moved / curvature, step / 4.0, longest))
 
 
 def _descend_path(
@@ -408,10 +359,10 @@ def _descend_path(
     reached = [w for _, w in starts]
     unfinished = []
     for sigma in widths:
-        tried = [_descend(explored, w, sigma, tol, max_iter) for w in reached]
+        tried = [descend(explored, w, sigma, tol, max_iter) for w in reached]
         reached = [descent.w for descent in tried]
         best = min(range(len(tried)), key=lambda k: tried[k].loss)
-        chosen = tried[best] if explored is rows else _descend(rows, tried[best].w, sigma, tol, max_iter, tried[best].step)
+        chosen = tried[best] if explored is rows else descend(rows, tried[best].w, sigma, tol, max_iter, tried[best].step)
         reached[best] = chosen.w
         if chosen.status == "max_iter":
             unfinished.append(sigma)

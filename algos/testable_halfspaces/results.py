@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DistributionRejected", "DistributionRejectedWarning", "InfeasibleEps", "TestResult", "tests_table"]
+__all__ = ["DistributionRejected", "DistributionRejectedWarning", "InfeasibleEps", "Measured", "TestResult", "tests_table"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,6 +36,33 @@ class DistributionRejectedWarning(UserWarning):
 
 class InfeasibleEps(ValueError):
     """The accuracy asked for is below what this number of rows can certify even on data that meet every assumption."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A statistic of the marginal before it is judged.
+
+    Attributes
+    ----------
+    name : str
+        What was measured, such as ``"kurtosis_low"``.
+    value : float
+    n_used : int
+        Rows that entered it.
+    direction : ndarray of shape (d,) or None
+        Unit vector at which an extreme over directions was found.
+    bracket : tuple of float or None
+        Interval that holds the true extreme.
+    p_value : float
+        Exact p-value where one is known without simulation, else NaN.
+    """
+
+    name: str
+    value: float
+    n_used: int
+    direction: FloatArray | None = None
+    bracket: tuple[float, float] | None = None
+    p_value: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
