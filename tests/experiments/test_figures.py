@@ -20,6 +20,7 @@ from experiments.figures.lp_embeddings import (
     lewis_convergence,
     mixture_instance,
     rows_needed,
+    size_formulas,
 )
 
 ENTRY = figures.find("lewis_convergence")[0]
@@ -219,3 +220,13 @@ def test_importance_beats_uniform_sampling_on_heavy_tails() -> None:
     assert medians[3, 1] < 0.1 < medians[0, 1]
     assert distortion_by_sampler._first_below(np.array([0.4, 0.6, 0.5, 0.1]), np.array([1, 2, 3, 4])) == 3
     assert np.isnan(distortion_by_sampler._first_below(np.array([0.4, 0.6]), np.array([1, 2])))
+
+
+def test_formulas_stand_beside_the_rows_needed() -> None:
+    arrays = size_formulas.compute(replace(size_formulas.QUICK, dimension=2, rows=120, trials=6))
+    # S = 2 for coordinates and 4 / (1 + sqrt 2) for two bases at p = 1; S d / eps^2 with d = 2 and eps = 1/2
+    np.testing.assert_allclose(arrays["total"][0, :2], [2, 4 / (1 + math.sqrt(2))], rtol=1e-12)
+    np.testing.assert_allclose(arrays["formula"][0, :2, 0], [16, 32 / (1 + math.sqrt(2))], rtol=1e-12)
+    assert np.isnan(arrays["needed"][1, :, len(size_formulas.LARGE_P) :]).all()
+    assert (arrays["needed"][0] >= 2).all()
+    assert len(size_formulas.describe(arrays).numbers["needed_over_formula"]) == 10
