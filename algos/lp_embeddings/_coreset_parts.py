@@ -21,6 +21,7 @@ from algos.lp_embeddings.merge_reduce import Stream
 
 __all__ = [
     "all_or_nothing",
+    "check_alike",
     "checked_weights",
     "default_leaf",
     "explain_entries",
@@ -74,6 +75,22 @@ def checked_weights(sample_weight: Any, n: int) -> FloatArray | None:
     if sample_weight is None:
         return None
     return np.asarray(_check_sample_weight(sample_weight, np.empty((n, 0)), dtype=np.float64, ensure_non_negative=True))
+
+
+def check_alike(left: Any, right: Any) -> None:
+    """Raise ValueError if the rows of two coresets are not of one kind."""
+    if left.n_features_in_ != right.n_features_in_:
+        raise ValueError(f"{left.n_features_in_} columns here and {right.n_features_in_} in other; merge coresets of the same columns")
+    names, theirs = (getattr(one, "feature_names_in_", None) for one in (left, right))
+    if names is not None and theirs is not None and list(names) != list(theirs):
+        raise ValueError(f"columns {list(names)} here and {list(theirs)} in other; bring them into the same order")
+    shapes = left._target_shape, right._target_shape
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"responses of shape {row_shape(shapes[0])} here and {row_shape(shapes[1])} in other; give y to both or to neither"
+        )
+    if left._stream.is_sparse != right._stream.is_sparse:
+        raise ValueError("one coreset holds sparse rows and the other dense ones; convert the rows of one of them")
 
 
 def target_shape(y: Any) -> tuple[int, ...] | None:

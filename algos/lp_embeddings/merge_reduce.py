@@ -70,6 +70,11 @@ class Stream:
         """Rows held in memory."""
         return sum(len(bucket) for bucket in (*self.buckets, *self.waiting))
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether its rows are sparse; some must have been seen."""
+        return is_sparse((*self.buckets, *self.waiting)[0].table)
+
     def push(self, table: Any, *, start: int, weights: FloatArray | None = None) -> "Stream":
         """Return the state after the rows of a table, numbered from `start`; full leaves are reduced without being copied."""
         block = Bucket.fresh(table, start, weights)

@@ -292,7 +292,7 @@ class LpCoreset(KeptRows, BaseEstimator):  # type: ignore[misc]
         if ours is None:
             ours = Stream(self._plan(None))
         else:
-            self._check_alike(other)
+            parts.check_alike(self, other)
             ours = replace(ours, plan=self._next_plan(ours))
         if ours.plan.p != theirs.plan.p:
             raise ValueError(f"p={ours.plan.p:g} here and p={theirs.plan.p:g} in other; norms of different exponents cannot be merged")
@@ -310,20 +310,6 @@ class LpCoreset(KeptRows, BaseEstimator):  # type: ignore[misc]
         LpCoreset
         """
         return copy.copy(self)
-
-    def _check_alike(self, other: "LpCoreset") -> None:
-        if self.n_features_in_ != other.n_features_in_:
-            raise ValueError(f"{self.n_features_in_} columns here and {other.n_features_in_} in other; merge coresets of the same columns")
-        names, theirs = (getattr(one, "feature_names_in_", None) for one in (self, other))
-        if names is not None and theirs is not None and list(names) != list(theirs):
-            raise ValueError(f"columns {list(names)} here and {list(theirs)} in other; bring them into the same order")
-        if self._target_shape != other._target_shape:
-            raise ValueError(
-                f"responses of shape {parts.row_shape(self._target_shape)} here and {parts.row_shape(other._target_shape)} in other; "
-                "give y to both or to neither"
-            )
-        if self._is_sparse() != other._is_sparse():
-            raise ValueError("one coreset holds sparse rows and the other dense ones; convert the rows of one of them")
 
     def _state(self) -> Stream | None:
         return getattr(self, "_stream", None)
@@ -356,13 +342,9 @@ class LpCoreset(KeptRows, BaseEstimator):  # type: ignore[misc]
             )
         weights = parts.checked_weights(sample_weight, X.shape[0])
         table = X if y is None else join_columns(X, y)
-        if not reset and is_sparse(table) != self._is_sparse():
-            table = sp.csr_array(table) if self._is_sparse() else table.toarray()
+        if not reset and is_sparse(table) != self._stream.is_sparse:
+            table = sp.csr_array(table) if self._stream.is_sparse else table.toarray()
         return table, weights
-
-    def _is_sparse(self) -> bool:
-        stream = self._stream
-        return is_sparse((*stream.buckets, *stream.waiting)[0].table)
 
     def _commit(self, stream: Stream, target_shape: tuple[int, ...] | None) -> Self:
         self._target_shape = target_shape
@@ -427,13 +409,16 @@ class LpCoreset(KeptRows, BaseEstimator):  # type: ignore[misc]
             The file is damaged or holds something else.
         """
         content = load_state(path, kind=_KIND)
-        coreset = cls(**content["params"])
-        if content["feature_names_in"] is not None:
-            coreset.feature_names_in_ = np.array(content["feature_names_in"], dtype=object)
-        coreset.n_features_in_ = content["n_features_in"]
-        shape = content["target_shape"]
-        plan = parts.make_plan(content["p"], coreset.size, coreset.leaf, coreset.reduction, content["stream"]["seed"])
-        return coreset._commit(Stream.from_state(content["stream"], plan), None if shape is None else tuple(shape))
+        try:
+            coreset = cls(**content["params"])
+            names, shape, state = content["feature_names_in"], content["target_shape"], content["stream"]
+            plan = parts.make_plan(content["p"], coreset.size, coreset.leaf, coreset.reduction, state["seed"])
+            coreset.n_features_in_ = content["n_features_in"]
+            if names is not None:
+                coreset.feature_names_in_ = np.array(names, dtype=object)
+            return coreset._commit(Stream.from_state(state, plan), None if shape is None else tuple(shape))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{os.fspath(path)} does not hold a complete coreset ({error!r}); use a copy of it") from error
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

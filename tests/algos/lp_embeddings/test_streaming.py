@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import QuantileRegressor
 
 from algos.common.blocks import RowSource
+from algos.common.serialization import load_state, save_state
 from algos.lp_embeddings import LpCoreset, LpSubspaceEmbedding, certified_quantile, leverage_scores, sensitivity_bracket
 from algos.lp_embeddings.merge_reduce import Stream, joined_ranges
 
@@ -295,6 +296,17 @@ def test_the_seed_drawn_from_a_generator_is_saved_and_the_generator_is_not(tmp_p
     again = LpCoreset.load(tmp_path / "a")
     assert again.random_state is None
     assert_same(again.partial_fit(table(700, seed=1)), coreset.partial_fit(table(700, seed=1)))
+
+
+def test_a_file_that_lacks_a_part_of_the_state_is_refused(tmp_path):
+    small().partial_fit(table(400)).save(tmp_path / "a")
+    content = load_state(tmp_path / "a", kind="LpCoreset")
+    for missing in ("params", "stream", "target_shape"):
+        save_state(tmp_path / "b", {name: value for name, value in content.items() if name != missing}, kind="LpCoreset")
+        with pytest.raises(ValueError, match=f"does not hold a complete coreset.*{missing}"):
+            LpCoreset.load(tmp_path / "b")
+    with pytest.raises(NotFittedError):
+        small().save(tmp_path / "c")
 
 
 def test_a_coreset_survives_pickling_and_deep_copies():
