@@ -191,10 +191,12 @@ def _secular(values: FloatArray, vectors: FloatArray, beta: FloatArray, radius: 
 
     if high <= low or float(np.linalg.norm(beta / (gaps + low))) <= radius:
         step = low
-    elif float(np.linalg.norm(beta / (gaps + high))) >= radius:  # equal but for rounding
-        step = high
     else:
-        step = math.exp(float(brentq(log_length, math.log(low), math.log(high), xtol=1e-15, rtol=1e-15)))
+        bracket = math.log(low), math.log(high)
+        signs = [log_length(end) for end in bracket]  # rounding may have moved the root to an end, or just beyond
+        step = (
+            low if signs[0] <= 0.0 else high if signs[1] >= 0.0 else math.exp(float(brentq(log_length, *bracket, xtol=1e-15, rtol=1e-15)))
+        )
     coordinates = beta / (gaps + step)
     linear = float(beta @ coordinates)
     multiplier = float(values[-1]) + step
