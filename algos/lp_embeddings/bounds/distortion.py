@@ -67,7 +67,7 @@ def proved_distortion(*, p: float, rank: int, share: float, delta: float) -> flo
     error = mass / 3.0 + np.sqrt((mass / 3.0) ** 2 + 2.0 * mass)
     largest = (1.0 + error) ** (1.0 / p) / (1.0 - _NETS)
     smallest = np.maximum(1.0 - error, 0.0) ** (1.0 / p) - _NETS * largest
-    best = float(np.min(np.maximum(largest - 1.0, 1.0 - smallest)))
+    best: float = float(np.min(np.maximum(largest - 1.0, 1.0 - smallest)))
     return best if best < 1.0 else math.inf
 
 
@@ -82,7 +82,7 @@ def necessary_rows(*, total_sensitivity: float, p: float) -> float:
     10.24
     """
     need(1.0 <= p <= 2.0, f"p={p!r}: the two-basis matrix has S <= 2 d^(p/2) for 1 <= p <= 2 only")
-    return (total_sensitivity / 2.0) ** (2.0 / p)
+    return math.pow(total_sensitivity / 2.0, 2.0 / p)
 
 
 def root_leverage_rows(*, n: int, p: float, rank: int) -> float:
@@ -98,7 +98,7 @@ def root_leverage_rows(*, n: int, p: float, rank: int) -> float:
     """
     need(1.0 <= p <= 2.0, f"p={p!r}: root leverage scores bound sensitivities for 1 <= p <= 2 only")
     need(n >= 1 and rank >= 0, f"n={n!r}, rank={rank!r} must not be negative, n at least 1")
-    return float(n) ** (1.0 - p / 2.0) * float(rank) ** (p / 2.0)
+    return math.pow(n, 1.0 - p / 2.0) * math.pow(rank, p / 2.0)
 
 
 def flat_block_loss(*, d1: int, copies: int, q: float) -> float:
