@@ -129,6 +129,7 @@ def test_rows_measured_before_an_interrupt_are_on_disk(tmp_path: Path, monkeypat
     assert [row["method"] for row in json.loads((tmp_path / "lp_embeddings.json").read_text())["rows"]] == ["ours"]
 
 
+@pytest.mark.slow
 def test_memory_of_a_memory_map_is_measured_in_its_own_process_and_the_file_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_lp_memory, "QUICK_BYTES", 40_000_000)
     row, target = _lp_memory.memory(settings(tmp_path))
@@ -148,6 +149,7 @@ def test_a_coreset_of_blocks_keeps_the_norms_that_the_table_says() -> None:
     np.testing.assert_allclose(_lp_streaming.gram_of_blocks(X, 9000), X.T @ X, rtol=1e-10, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_memory_of_a_stream_is_measured_in_its_own_process(tmp_path: Path) -> None:
     row, target = _lp_streaming.stream_memory(settings(tmp_path))
     assert isinstance(row, Row)
@@ -157,6 +159,7 @@ def test_memory_of_a_stream_is_measured_in_its_own_process(tmp_path: Path) -> No
     assert 10 < target.measured < 100  # the block itself takes 10 MB; all rows would take 160
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["leverage", "conditioning"])
 def test_quick_parts_run_and_promise_no_ratio(part: str, tmp_path: Path) -> None:
     table = benchmarks.run("lp_embeddings", [part], tier="quick", repeats=1, out=tmp_path)

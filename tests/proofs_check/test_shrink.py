@@ -121,6 +121,7 @@ def _shrunk(rank_truncation, constant, root, shapes=True):
     )
 
 
+@pytest.mark.slow
 def test_violation_at_four_by_four_shrinks_to_two_by_two(rank_truncation):
     """The smallest violation of the golden ratio's rivals is 2 x 2 of rank 1: a single row or column is truncated without loss."""
     result = _shrunk(rank_truncation, 1.3, root=1)

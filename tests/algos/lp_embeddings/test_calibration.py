@@ -61,6 +61,7 @@ def test_every_sampler_can_be_calibrated(sampler):
     assert found.sampler == sampler
 
 
+@pytest.mark.slow
 def test_known_scores_can_be_given():
     made = instances.two_basis(4, 20)
     total = made.total_sensitivity

@@ -126,7 +126,10 @@ def assert_mean(values, exact):
     assert error < 0.1 * exact  # otherwise the test would see nothing
 
 
-@pytest.mark.parametrize(("p", "reduction"), [(1.0, "root_leverage"), (1.5, "lewis"), (3.0, "lewis")])
+@pytest.mark.parametrize(
+    ("p", "reduction"),
+    [(1.0, "root_leverage"), pytest.param(1.5, "lewis", marks=pytest.mark.slow), pytest.param(3.0, "lewis", marks=pytest.mark.slow)],
+)
 def test_norms_keep_their_expectation_through_four_levels(p, reduction):
     n = 320
     X = np.random.default_rng(5).standard_normal((n, 3)) * np.geomspace(1.0, 4.0, n)[:, None]
