@@ -13,20 +13,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from algos.testable_halfspaces.band_statistics import Band
+from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM, Band
 from algos.testable_halfspaces.bounds import HALF_WIDTH, norm_minorant, quartic_minorant
 from algos.testable_halfspaces.quartic_forms import feature_count, quartic_gram, spectral_supremum, svec
 
-__all__ = ["MAX_QUARTIC_DIM", "Push", "PushValue", "combined_form", "rounding"]
+__all__ = ["Push", "PushValue", "combined_form", "rounding"]
 
 FloatArray = npt.NDArray[np.float64]
 Variant = Literal["quartic", "norm"]
 
 MOST_BINS, FEWEST_BINS, BIN_BYTES = 64, 8, 2**26
 """Bins of the margin: as many as fit this memory. With 8 instead of 64 the excess certified at d = 10 is an eighth larger."""
-
-MAX_QUARTIC_DIM = 60
-"""Largest number of columns for which quartic forms are built: 1770 features, a matrix of 25 MB for every bin."""
 
 _U = 2.0**-53
 _GAP = 1e-9

@@ -20,9 +20,9 @@ _RANGE = (1e-4, 1e3)
 """Angles looked at: tangents in units of sigma over the length of z. Beyond the upper end every threshold is zero."""
 _STEPS = 14
 """Halvings of the logarithm of that range: the tangent is then found to a tenth of a per cent."""
-_COARSE = 128
-"""Tangents at which the agnostic search works first; it halves over them, so that few are evaluated."""
-_FINE = 7
+_COARSE = 0.125
+"""Step of the logarithm of the tangents at which the agnostic search works first."""
+_FINE = 6
 _GROWTH = 1.25
 """One coarse step is 13 per cent of the tangent: refining it cannot gain more mistakes than this factor."""
 
@@ -47,23 +47,38 @@ class Excluded:
 
 
 @dataclass
+class Cones:
+    """Disagreement within cones around one halfspace, remembered over all widths of the band."""
+
+    view: View
+    settled: npt.NDArray[np.bool_] | None = None
+    _known: dict[float, DisagreementBound] = field(default_factory=dict, repr=False)
+
+    def __call__(self, tau: float) -> DisagreementBound:
+        """Return the least bound known for a cone that holds the one of this tangent."""
+        if tau not in self._known:
+            self._known[tau] = cone_bound(self.view, math.atan(tau), self.settled)
+        larger = (bound for known, bound in self._known.items() if known >= tau)
+        return min(larger, key=lambda bound: (bound.count, bound.theta))
+
+
+@dataclass
 class Search:
-    """Band, moments and memoised bounds for one halfspace and one width."""
+    """Band, moments and bounds for one halfspace and one width."""
 
     view: View
     statistics: BandStatistics
     band: Band
     push: Push
-    settled: npt.NDArray[np.bool_] | None = None
-    _cones: dict[float, DisagreementBound] = field(default_factory=dict, repr=False)
+    cones: Cones
 
     @classmethod
-    def of(
-        cls, view: View, labels: FloatArray, sigma: float, *, quartic: bool = True, settled: npt.NDArray[np.bool_] | None = None
-    ) -> "Search":
+    def of(cls, view: View, labels: FloatArray, sigma: float, *, quartic: bool = True, cones: Cones | None = None) -> "Search":
         """Measure the band and sum it up."""
-        statistics, band = statistics_of(view, labels, sigma)
-        return cls(view, statistics, band, Push.of(band, quartic=quartic), settled)
+        band, rows = Band.of(view, sigma)
+        push = Push.of(band, quartic=quartic)
+        fourths = push.fourths.sum(axis=0) if push.quartic else None
+        return cls(view, statistics_of(band, rows, view, labels, fourths), band, push, cones or Cones(view))
 
     @property
     def unit(self) -> float:
@@ -94,20 +109,13 @@ class Search:
     def _excludes(self, log_tau: float, slack: float, advantage: float) -> bool:
         return self.push(math.exp(log_tau), advantage).value > slack + 1e-12 * abs(slack)
 
-    def cone(self, tau: float) -> DisagreementBound:
-        """Return the least bound known for a cone that holds this one."""
-        if tau not in self._cones:
-            self._cones[tau] = cone_bound(self.view, math.atan(tau), self.settled)
-        larger = (bound for known, bound in self._cones.items() if known >= tau)
-        return min(larger, key=lambda bound: (bound.count, bound.theta))
-
     def excluded(self, slack: float, advantage: float) -> Excluded | None:
         """Return the smallest excluded angle with its cone, or None."""
         tau = self.smallest_excluded(slack, advantage)
-        return None if tau is None else Excluded(tau, self.push(tau, advantage), self.cone(tau))
+        return None if tau is None else Excluded(tau, self.push(tau, advantage), self.cones(tau))
 
     def most_mistakes(self, mistakes: int) -> tuple[int, Excluded] | None:
-        """Return the largest k found such that no halfspace makes k mistakes or fewer, or None.
+        """Return a large k such that no halfspace makes k mistakes or fewer, or None.
 
         Parameters
         ----------
@@ -117,37 +125,37 @@ class Search:
         Notes
         -----
         A halfspace with k mistakes lies within the angle excluded for k, so that w makes at most k plus the disagreement. A k with
-        a smaller sum therefore proves k + 1 mistakes for every halfspace; nothing rests on monotonicity.
+        a smaller sum therefore proves k + 1 mistakes for every halfspace; nothing rests on monotonicity. Angles come from a coarse grid
+        that all widths share, so that the disagreement within is computed once; `refine` improves on it.
         """
         if self.view.k == 0:
             return self._no_complement(mistakes)
-        low, high = (math.log(end * self.unit) for end in _RANGE)
-        grid = np.linspace(low, high, _COARSE)
+        low, high = (math.floor(math.log(end * self.unit) / _COARSE) for end in _RANGE)
 
-        def coarse(k: int) -> Excluded | None:
-            slack = self.slack(k)
-            if not self._excludes(float(grid[-1]), slack, 1.0):
+        def proof(k: int) -> Excluded | None:
+            slack, first, last = self.slack(k), low, high
+            if not self._excludes(last * _COARSE, slack, 1.0):
                 return None
-            first, last = 0, _COARSE - 1
             while first < last:
                 middle = (first + last) // 2
-                first, last = (first, middle) if self._excludes(float(grid[middle]), slack, 1.0) else (middle + 1, last)
-            return self._contradiction(k, float(grid[last]), mistakes)
+                first, last = (first, middle) if self._excludes(middle * _COARSE, slack, 1.0) else (middle + 1, last)
+            return self._contradiction(k, last * _COARSE, mistakes)
 
-        best = _largest(coarse, 0, mistakes - 1)
-        if best is None:
-            return None
-        step = float(grid[1] - grid[0])
-        top = math.log(best[1].tau) + step
+        return _largest(proof, 0, mistakes - 1)
 
-        def fine(k: int) -> Excluded | None:
+    def refine(self, found: tuple[int, Excluded], mistakes: int) -> tuple[int, Excluded]:
+        """Improve a proof by angles between those of the coarse grid."""
+        if self.view.k == 0:
+            return found
+        top = math.log(found[1].tau) + _COARSE
+
+        def proof(k: int) -> Excluded | None:
             slack = self.slack(k)
             if not self._excludes(top, slack, 1.0):
                 return None
-            return self._contradiction(k, self._halve(top - 2.0 * step, top, slack, 1.0, _FINE), mistakes)
+            return self._contradiction(k, self._halve(top - 2.0 * _COARSE, top, slack, 1.0, _FINE), mistakes)
 
-        refined = _largest(fine, best[0], min(mistakes - 1, int(_GROWTH * best[0]) + 2))
-        return best if refined is None else refined
+        return _largest(proof, found[0], min(mistakes - 1, int(_GROWTH * found[0]) + 2)) or found
 
     def slack(self, k: int) -> float:
         """Return the largest gradient that a halfspace with k mistakes can leave."""
@@ -155,7 +163,7 @@ class Search:
 
     def _contradiction(self, k: int, log_tau: float, mistakes: int) -> Excluded | None:
         tau = math.exp(log_tau)
-        cone = self.cone(tau)
+        cone = self.cones(tau)
         return Excluded(tau, self.push(tau, 1.0), cone) if k + cone.count < mistakes else None
 
     def _no_complement(self, mistakes: int) -> tuple[int, Excluded] | None:

@@ -13,6 +13,7 @@ from algos.common.blocks import RowSource
 from algos.common.guarantees import data_digest
 from algos.testable_halfspaces._certificate_check import Plain, PlainBand, cone_count, is_number, plain_view, push_at, squares
 from algos.testable_halfspaces._geometry import row_source
+from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 from algos.testable_halfspaces.bounds import HALF_WIDTH, gradient_deviation, mistake_push, ramp_density, side_deviation
 from algos.testable_halfspaces.quartic_forms import spectral_supremum
 
@@ -231,11 +232,13 @@ class _Check:
 
 def _fourth(band: PlainBand) -> float:
     """Return the certified fourth moment of the band."""
-    light = band.light
+    light, k = band.light, band.z.shape[1]
+    if k >= MAX_QUARTIC_DIM:
+        return math.inf
     heavy = float(band.psi[~light] @ band.rho[~light] ** 4) / band.n
     if not np.any(light):
         return heavy
-    return heavy + max(spectral_supremum(squares(band.z[light], band.psi[light]) / band.n, band.z.shape[1])[0], 0.0)
+    return heavy + max(spectral_supremum(squares(band.z[light], band.psi[light]) / band.n, k)[0], 0.0)
 
 
 def _with_curve(certificate: "HalfspaceCertificate", X: Any, y: npt.ArrayLike, report: VerifyReport) -> VerifyReport:

@@ -17,9 +17,12 @@ from algos.testable_halfspaces._geometry import View
 from algos.testable_halfspaces.bounds import HALF_WIDTH, mistake_push, ramp_density
 from algos.testable_halfspaces.quartic_forms import quartic_gram, spectral_supremum
 
-__all__ = ["Band", "BandStatistics", "band_statistics"]
+__all__ = ["MAX_QUARTIC_DIM", "Band", "BandStatistics", "band_statistics"]
 
 FloatArray = npt.NDArray[np.float64]
+
+MAX_QUARTIC_DIM = 60
+"""Number of columns up to which quartic forms are built: 1770 features, a matrix of 25 MB for every bin of the margin."""
 
 _HEAVY = 3.0
 """Rows longer than this many times the upper quartile of the band's lengths are treated apart: in a quartic each would outweigh the rest.
@@ -121,7 +124,7 @@ class BandStatistics:
     g : ndarray of shape (k,)
         Mean of :math:`\psi yz`: minus the gradient of the ramp loss, in units of s.
     K4 : float
-        Certified supremum over directions of the mean of :math:`\psi\langle v,z\rangle^4`.
+        Certified supremum over directions of the mean of :math:`\psi\langle v,z\rangle^4`; infinite above 60 columns.
     largest : float
         Largest :math:`\psi\rho`.
     weights, pushes : ndarray of shape (n_band,)
@@ -210,35 +213,43 @@ def band_statistics(X: Any, y: npt.ArrayLike, w: npt.ArrayLike, sigma: float) ->
     sigma = checked_sigma(sigma)
     view = View.of(X, w)
     labels = checked_labels(y, view.n)
-    return statistics_of(view, labels, sigma)[0]
-
-
-def statistics_of(view: View, labels: FloatArray, sigma: float) -> tuple[BandStatistics, Band]:
-    """Return the statistics and the rows that they come from."""
     band, rows = Band.of(view, sigma)
+    return statistics_of(band, rows, view, labels)
+
+
+def statistics_of(
+    band: Band, rows: npt.NDArray[np.intp], view: View, labels: FloatArray, fourths: FloatArray | None = None
+) -> BandStatistics:
+    """Return the statistics of a band; `fourths` is the quartic form of its light rows, where it is known already."""
     psi, k = band.psi, band.k
     pushed = psi * band.rho
-    M2 = band.second_moments(psi)
     N2 = float(np.linalg.eigvalsh(band.second_moments(psi * psi))[-1]) if k else 0.0
-    with np.errstate(over="ignore"):
-        heavy = float(psi[~band.light] @ band.rho[~band.light] ** 4) / band.n
-    K4 = heavy
-    if k and np.any(band.light):
-        K4 += max(spectral_supremum(quartic_gram(band.z[band.light], psi[band.light]) / band.n, k)[0], 0.0)
-    statistics = BandStatistics(
+    return BandStatistics(
         n=band.n,
         n_band=len(psi),
-        sigma=sigma,
+        sigma=band.sigma,
         scale=band.scale,
         m0=float(psi.sum()) / band.n,
         B=float(psi @ band.t) / band.n,
-        M2=M2,
+        M2=band.second_moments(psi),
         N2=max(N2, 0.0),
         g=band.gradient(labels[rows]),
-        K4=K4,
+        K4=_fourth_moment(band, fourths),
         largest=float(pushed.max()) if pushed.size else 0.0,
         weights=np.cumsum(np.sort(psi)[::-1]) / band.n,
         pushes=np.cumsum(np.sort(pushed)[::-1]) / band.n,
         basis=view.project,
     )
-    return statistics, band
+
+
+def _fourth_moment(band: Band, fourths: FloatArray | None) -> float:
+    k, light = band.k, band.light
+    if k >= MAX_QUARTIC_DIM:
+        return math.inf
+    with np.errstate(over="ignore"):
+        heavy = float(band.psi[~light] @ band.rho[~light] ** 4) / band.n
+    if k == 0 or not np.any(light):
+        return heavy
+    if fourths is None:
+        fourths = quartic_gram(band.z[light], band.psi[light]) / band.n
+    return heavy + max(spectral_supremum(fourths, k)[0], 0.0)

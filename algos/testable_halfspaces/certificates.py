@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from algos.common.validation import check_option, check_range
 from algos.testable_halfspaces._arguments import checked_labels, checked_sigma
+from algos.testable_halfspaces._best_width import best_agnostic, best_massart, default_widths
 from algos.testable_halfspaces._certificate_steps import agnostic_steps, blank_certificate, excess_curve, massart_steps
 from algos.testable_halfspaces._geometry import View, row_source, whitening_map
 from algos.testable_halfspaces._halfspace_certificate import HalfspaceCertificate
-from algos.testable_halfspaces._push import MAX_QUARTIC_DIM
-from algos.testable_halfspaces._search import Search
+from algos.testable_halfspaces._search import Cones, Search
 from algos.testable_halfspaces._verify import VerifyReport, signed_labels
-from algos.testable_halfspaces.bounds import HALF_WIDTH, gradient_deviation
+from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 
 __all__ = ["HalfspaceCertificate", "VerifyReport", "agnostic_certificate", "certify", "massart_certificate"]
 
@@ -28,11 +28,6 @@ FloatArray = npt.NDArray[np.float64]
 Form = Literal["auto", "quartic", "norm"]
 
 _FORMS = ("auto", "quartic", "norm")
-
-_NORMAL_MEDIAN = 0.6745  # median of |N(0, 1)|
-_FEWEST_IN_BAND = 50
-_WIDTHS = (2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.17, 0.12, 0.08, 0.05, 0.03)
-"""Widths tried by `certify`, in units of the margins' standard deviation: those of the learner, and wider ones for large error rates."""
 
 
 def certify(
@@ -119,57 +114,16 @@ def certify(
     T = whitening_map(source, lift=lift) if transform else None
     view = View.of(source, normal, lift=lift, transform=T)
     _, delta, _ = _check_numbers(1.0, delta, 1)
-    wanted = [checked_sigma(float(sigma), name="sigmas") for sigma in np.ravel(_widths(view) if isinstance(sigmas, str) else sigmas)]
+    wanted = [checked_sigma(float(sigma), name="sigmas") for sigma in np.ravel(default_widths(view) if isinstance(sigmas, str) else sigmas)]
     if not wanted:
         raise ValueError("sigmas is empty; give at least one width")
-    quartic, unsure = _quartic(form, view), np.abs(view.t) <= view.blur
-    made = []
+    quartic = _quartic(form, view)
     if noise == "agnostic":
-        for sigma in wanted:
-            search = Search.of(view, labels, sigma, quartic=quartic, settled=unsure)
-            made.append(agnostic_steps(search, blank_certificate(search, labels, normal, noise, T, delta, 1, math.nan)))
-        best = max(made, key=lambda c: (c.optimum, c.push_limit - c.gradient))
+        best = best_agnostic(view, labels, wanted, normal, T, delta, quartic)
     else:
         assert eta is not None
-        searches = _shortlist([Search.of(view, labels, sigma, quartic=quartic) for sigma in wanted], 1.0 - 2.0 * eta, delta)
-        for search in searches:
-            blank = blank_certificate(search, labels, normal, noise, T, delta, len(searches), eta)
-            made.append(massart_steps(search, blank, eta))
-        place = min(range(len(made)), key=lambda i: (made[i].eps_hat, made[i].tau))
-        known, values = excess_curve(searches[place], made[place], np.unique(_checked_etas(etas)))
-        best = replace(made[place], curve_etas=known, curve_eps=values)
+        best = best_massart(view, labels, wanted, normal, T, delta, quartic, eta, _checked_etas(etas))
     return replace(best, classes=classes)
-
-
-_SHORTLIST = 3
-"""Widths for which massart certificates are made: ln 3 more in the deviation, against a wrong guess of the best width."""
-
-
-def _shortlist(searches: list[Search], advantage: float, delta: float) -> list[Search]:
-    """Rank widths without a look at the labels: by the angle excluded if the gradient were as long as noise makes it."""
-    kept = min(_SHORTLIST, len(searches))
-
-    def predicted(search: Search) -> float:
-        statistics, band = search.statistics, search.band
-        if search.view.k == 0:
-            return 0.0
-        spread = float((band.psi * band.rho) @ (band.psi * band.rho)) / band.n
-        deviation = gradient_deviation(
-            second=statistics.N2, largest=2.0 * statistics.largest, log_term=math.log(4.0 * kept / delta), n=band.n, advantage=advantage
-        )
-        tau = search.smallest_excluded(math.sqrt(spread / band.n) + deviation, advantage)
-        return math.inf if tau is None else tau
-
-    return sorted(searches, key=predicted)[:kept]
-
-
-def _widths(view: View) -> list[float]:
-    """Return the widths of the default grid whose bands hold enough rows; the widest one if none does."""
-    distance = np.abs(view.t)
-    unit = float(np.median(distance)) / _NORMAL_MEDIAN or float(np.mean(distance)) or 1.0
-    fewest = max(_FEWEST_IN_BAND, 2 * view.k)
-    widths = [unit * width for width in _WIDTHS if np.count_nonzero(distance < unit * width * HALF_WIDTH) >= fewest]
-    return widths or [unit * _WIDTHS[0]]
 
 
 def _classifier(w: Any, intercept: float | None) -> tuple[FloatArray, bool, Any]:
@@ -345,7 +299,7 @@ def agnostic_certificate(
     """
     view, labels = _checked(X, y, w, lift, transform)
     sigma, delta, _ = _check_numbers(sigma, delta, 1)
-    search = Search.of(view, labels, sigma, quartic=_quartic(form, view), settled=np.abs(view.t) <= view.blur)
+    search = Search.of(view, labels, sigma, quartic=_quartic(form, view), cones=Cones(view, np.abs(view.t) <= view.blur))
     blank = blank_certificate(search, labels, w, "agnostic", transform, delta, 1, math.nan)
     return agnostic_steps(search, blank)
 
