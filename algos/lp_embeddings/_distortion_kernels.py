@@ -80,7 +80,7 @@ def norm_gradient(rows: Array, products: Array, p: float) -> Array:
     return gradient
 
 
-@kernel(signatures=(f"({_M}, {_M}, {_V}, f8, f8, f8)",))
+@kernel(signatures=(f"({_M}, {_M}, {_V}, {_V}, f8, f8)",))
 def best_step(above: Array, below: Array, z: Array, toward: Array, p: float, ratio: float) -> float:
     """Return the step length along ``toward`` with the best ratio among a few, 0.0 if none beats ``ratio``; the first good one is taken."""
     u, v, du, dv = np.dot(below, z), np.dot(above, z), np.dot(below, toward), np.dot(above, toward)

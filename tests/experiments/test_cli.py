@@ -26,7 +26,7 @@ def test_list_names_every_figure_benchmark_and_data_set(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["figure", "nothing"], "figure 'nothing' does not exist; choose all or one of lp_embeddings/flights_quantile_error"),
+        (["figure", "nothing"], "figure 'nothing' does not exist; choose all or one of lp_embeddings/"),
         (["bench", "nothing"], "benchmark 'nothing' does not exist; choose all or one of lp_embeddings"),
         (["bench", "lp_embeddings", "--only", "speed"], "part 'speed' does not exist; choose from leverage, conditioning"),
     ],
