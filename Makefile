@@ -66,7 +66,7 @@ clean:  ## remove the environments and everything built
 	rm -rf build dist $(VENV) $(BENCH_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(VENV)/.installed: pyproject.toml constraints.txt tools/install.sh
+$(VENV)/.installed: pyproject.toml constraints.txt constraints-no-deps.txt tools/install.sh
 	$(STEP) bash tools/install.sh $(PYTHON) $(VENV) constraints.txt $(EXTRAS)
 	@touch $@
 
@@ -74,7 +74,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	$(STEP) bash tools/install.sh $(PYTHON) $(VENV) constraints.txt $(EXTRAS),docs
 	@touch $@
 
-$(BENCH_VENV)/.installed: pyproject.toml constraints.txt constraints-peers.txt tools/install.sh tools/install_peers.sh
+$(BENCH_VENV)/.installed: pyproject.toml constraints.txt constraints-no-deps.txt constraints-peers.txt tools/install.sh tools/install_peers.sh
 	$(STEP) bash tools/install.sh $(PYTHON) $(BENCH_VENV) constraints.txt data
 	$(STEP) bash tools/install_peers.sh $(BENCH_VENV) constraints-peers.txt
 	@touch $@

@@ -44,7 +44,7 @@ def test_import_leaves_heavy_modules_alone(code: str, forbidden: list[str]) -> N
 
 
 def test_constraints_hold_no_address_and_pin_every_line() -> None:
-    for name in ("constraints.txt", "constraints-peers.txt"):
+    for name in ("constraints.txt", "constraints-peers.txt", "constraints-no-deps.txt"):
         text = (ROOT / name).read_text()
         assert "://" not in text
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]

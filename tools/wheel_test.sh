@@ -11,8 +11,10 @@ wheel=$(ls "$top"/build/wheel/*.whl)
 "$python" -m venv "$work/venv"
 if "$venv/bin/python" -m uv --version >/dev/null 2>&1; then
   "$venv/bin/python" -m uv pip install -q --python "$work/venv/bin/python" -c constraints.txt "epsdelta[data,test] @ file://${wheel// /%20}"
+  "$venv/bin/python" -m uv pip install -q --python "$work/venv/bin/python" --no-deps -r constraints-no-deps.txt
 else
   "$work/venv/bin/python" -m pip install -q -c constraints.txt "epsdelta[data,test] @ file://${wheel// /%20}"
+  "$work/venv/bin/python" -m pip install -q --no-deps -r constraints-no-deps.txt
 fi
 # The tests and what they read beside them, without the packages under test.
 cp -r .ci tests docs tools ./*.md CITATION.cff LICENSE Makefile constraints*.txt pyproject.toml "$work/"

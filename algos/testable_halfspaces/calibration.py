@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from algos.testable_halfspaces.results import Measured, TestResult
 
 __all__ = ["THEORY_LIMITS", "Calibration", "calibrate"]
 
+T = TypeVar("T")
 FloatArray = npt.NDArray[np.float64]
 Mode = Literal["simulate", "theory"]
 Marginal = Literal["gaussian", "isotropic-logconcave"]
@@ -50,6 +51,7 @@ MAX_ROWS = 50_000
 """Rows of a simulated table. Statistics of fewer rows spread more, so that thresholds for a larger table are wider than they need be."""
 
 _UNBOUNDED = 1e30  # an infinite statistic (moments of an empty band) counts as this, so that means and deviations stay finite
+_SMALLEST_SD = 1e-7  # after whitening on the same rows mean and covariance differ from 0 and I by rounding alone, which must not reject
 _KEPT = 32  # calibrations kept in memory
 _VERSION = 1  # raised when a statistic or the simulation changes
 
@@ -290,7 +292,7 @@ def _simulate(
     values = np.clip([[row[name] for name in names] for row in drawn], -_UNBOUNDED, _UNBOUNDED)
     first, second = values[: count - half], values[count - half :]
     mean = first.mean(axis=0)
-    sd = np.maximum(first.std(axis=0, ddof=1) if len(first) > 1 else np.zeros(len(names)), 1e-12 * (1.0 + np.abs(mean)))
+    sd = np.maximum(first.std(axis=0, ddof=1) if len(first) > 1 else np.zeros(len(names)), _SMALLEST_SD * (1.0 + np.abs(mean)))
     ranked = np.column_stack([_score(name, second[:, k], mean[k], sd[k]) for k, name in enumerate(names)])
     c = float(np.sort(ranked.max(axis=1))[rank - 1])
     low = np.array([mean[k] - c * sd[k] if math.isfinite(THEORY_LIMITS[name][0]) else -math.inf for k, name in enumerate(names)])
@@ -313,12 +315,16 @@ def _score(name: str, value: Any, mean: float, sd: float) -> Any:
     return (mean - value) / sd if math.isinf(high) else abs(value - mean) / sd
 
 
-def _each(one: Callable[[int], dict[str, float]], count: int, n_jobs: int | None) -> list[dict[str, float]]:
-    if n_jobs in (None, 1):
-        return [one(j) for j in range(count)]
-    from joblib import Parallel, delayed
+def _each(one: Callable[[int], T], count: int, n_jobs: int | None) -> list[T]:
+    """Call a function for 0, ..., count - 1, each with one thread of BLAS: the matrices are small, and results are those of one core."""
+    from threadpoolctl import threadpool_limits
 
-    return list(Parallel(n_jobs=n_jobs, prefer="threads")(delayed(one)(j) for j in range(count)))
+    with threadpool_limits(limits=1, user_api="blas"):
+        if n_jobs in (None, 1):
+            return [one(j) for j in range(count)]
+        from joblib import Parallel, delayed
+
+        return list(Parallel(n_jobs=n_jobs, prefer="threads")(delayed(one)(j) for j in range(count)))
 
 
 def _widest(parts: list[Calibration]) -> Calibration:
