@@ -15,7 +15,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from algos.testable_halfspaces.achievable import minimal_eps
     from algos.testable_halfspaces.band_statistics import BandStatistics, band_statistics
+    from algos.testable_halfspaces.band_test import band_test
+    from algos.testable_halfspaces.calibration import Calibration, calibrate
     from algos.testable_halfspaces.certificates import (
         HalfspaceCertificate,
         VerifyReport,
@@ -26,18 +29,23 @@ if TYPE_CHECKING:
     from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
     from algos.testable_halfspaces.distribution_shift import ShiftBound, predict_mask, shift_bound
     from algos.testable_halfspaces.exact_oracles import ExactError, exact_halfspace_error
+    from algos.testable_halfspaces.instances import HalfspaceInstance, make_halfspace
+    from algos.testable_halfspaces.moment_tests import FourthMoment, fourth_moment_search, gaussian_moment_test
     from algos.testable_halfspaces.quartic_forms import QuarticBound, quartic_sup_bound
     from algos.testable_halfspaces.ramp_learner import Candidate, RampLoss, RampPath, default_sigmas, ramp_loss, ramp_path
     from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning, InfeasibleEps, TestResult, tests_table
 
 _HOMES = {
     "BandStatistics": "band_statistics",
+    "Calibration": "calibration",
     "Candidate": "ramp_learner",
     "DisagreementBound": "disagreement",
     "DistributionRejected": "results",
     "DistributionRejectedWarning": "results",
     "ExactError": "exact_oracles",
+    "FourthMoment": "moment_tests",
     "HalfspaceCertificate": "certificates",
+    "HalfspaceInstance": "instances",
     "InfeasibleEps": "results",
     "QuarticBound": "quartic_forms",
     "RampLoss": "ramp_learner",
@@ -47,12 +55,18 @@ _HOMES = {
     "VerifyReport": "certificates",
     "agnostic_certificate": "certificates",
     "band_statistics": "band_statistics",
+    "band_test": "band_test",
+    "calibrate": "calibration",
     "certify": "certificates",
     "default_sigmas": "ramp_learner",
     "disagreement_bound": "disagreement",
     "disagreement_test": "disagreement",
     "exact_halfspace_error": "exact_oracles",
+    "fourth_moment_search": "moment_tests",
+    "gaussian_moment_test": "moment_tests",
+    "make_halfspace": "instances",
     "massart_certificate": "certificates",
+    "minimal_eps": "achievable",
     "predict_mask": "distribution_shift",
     "quartic_sup_bound": "quartic_forms",
     "ramp_loss": "ramp_learner",
@@ -63,12 +77,15 @@ _HOMES = {
 
 __all__ = [
     "BandStatistics",
+    "Calibration",
     "Candidate",
     "DisagreementBound",
     "DistributionRejected",
     "DistributionRejectedWarning",
     "ExactError",
+    "FourthMoment",
     "HalfspaceCertificate",
+    "HalfspaceInstance",
     "InfeasibleEps",
     "QuarticBound",
     "RampLoss",
@@ -78,12 +95,18 @@ __all__ = [
     "VerifyReport",
     "agnostic_certificate",
     "band_statistics",
+    "band_test",
+    "calibrate",
     "certify",
     "default_sigmas",
     "disagreement_bound",
     "disagreement_test",
     "exact_halfspace_error",
+    "fourth_moment_search",
+    "gaussian_moment_test",
+    "make_halfspace",
     "massart_certificate",
+    "minimal_eps",
     "predict_mask",
     "quartic_sup_bound",
     "ramp_loss",

@@ -236,16 +236,14 @@ def calibrate(
         return _theory(table, alpha)
     count = check_range(n_calibration, name="n_calibration", low=2, integer=True)
     half = count - count // 2
-    rank = _rank(half, alpha, sure if guarantee == "tolerance" else None)
+    rank = null_rank(half, alpha, sure if guarantee == "tolerance" else None)
     members = ("gaussian",) if marginal == "gaussian" else MARGINALS
     seed = check_range(key, name="key", low=0, integer=True)
-    identity = (_VERSION, table, members, half, rank, count, seed, alpha)
+    holds_with = sure if guarantee == "tolerance" else 1.0
+    identity = (_VERSION, table, members, half, rank, count, seed, alpha, holds_with)
     known = _memory.get(identity)
     if known is None:
-        parts = [
-            _simulate(table, member, count, half, rank, alpha, sure if guarantee == "tolerance" else 1.0, seed, n_jobs)
-            for member in members
-        ]
+        parts = [_simulate(table, member, count, half, rank, alpha, holds_with, seed, n_jobs) for member in members]
         known = parts[0] if len(parts) == 1 else _widest(parts)
         _memory.put(identity, known)
     return known
@@ -261,7 +259,8 @@ def calibration_for(calibration: Calibration | Mode, n: int, d: int, *, level: f
     return calibrate(n, d, mode=calibration, level=level, n_calibration=n_calibration, key=seed)
 
 
-def _rank(half: int, level: float, confidence: float | None) -> int:
+def null_rank(half: int, level: float, confidence: float | None = None) -> int:
+    """Return the rank of the threshold among simulated values, or raise when there are too few of them."""
     if confidence is None:
         rank = math.ceil((1.0 - level) * (half + 1) - 1e-9)
         if rank > half:
@@ -287,7 +286,7 @@ def _simulate(
     def one(j: int) -> dict[str, float]:
         return measure_null(table, marginal, child(key, "null", marginal, j))
 
-    drawn = _each(one, count, n_jobs)
+    drawn = each_replicate(one, count, n_jobs)
     names = tuple(drawn[0])
     values = np.clip([[row[name] for name in names] for row in drawn], -_UNBOUNDED, _UNBOUNDED)
     first, second = values[: count - half], values[count - half :]
@@ -315,7 +314,7 @@ def _score(name: str, value: Any, mean: float, sd: float) -> Any:
     return (mean - value) / sd if math.isinf(high) else abs(value - mean) / sd
 
 
-def _each(one: Callable[[int], T], count: int, n_jobs: int | None) -> list[T]:
+def each_replicate(one: Callable[[int], T], count: int, n_jobs: int | None) -> list[T]:
     """Call a function for 0, ..., count - 1, each with one thread of BLAS: the matrices are small, and results are those of one core."""
     from threadpoolctl import threadpool_limits
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from algos.testable_halfspaces._null_tables import MARGINALS, NullTable, draw, fit_transform, measure_null
-from algos.testable_halfspaces.calibration import THEORY_LIMITS, _rank, calibrate
+from algos.testable_halfspaces.calibration import THEORY_LIMITS, calibrate, null_rank
 from algos.testable_halfspaces.results import Measured, TestResult
 from algos.testable_halfspaces.results import tests_table as as_columns
 
@@ -13,7 +13,7 @@ from algos.testable_halfspaces.results import tests_table as as_columns
 @pytest.mark.parametrize(("half", "level"), [(40, 0.05), (100, 0.025), (99, 0.1), (39, 0.025)])
 def test_rank_is_the_smallest_that_keeps_the_level(half, level):
     """A new exchangeable value exceeds the one of rank r among m' with probability 1 - r / (m' + 1)."""
-    rank = _rank(half, level, None)
+    rank = null_rank(half, level, None)
     assert 1 - rank / (half + 1) <= level + 1e-12
     assert rank == 1 or 1 - (rank - 1) / (half + 1) > level - 1e-12
 
@@ -21,10 +21,10 @@ def test_rank_is_the_smallest_that_keeps_the_level(half, level):
 @pytest.mark.parametrize(("half", "level", "confidence"), [(400, 0.025, 0.99), (100, 0.05, 0.99), (300, 0.1, 0.9)])
 def test_tolerance_rank_covers_with_its_confidence(half, level, confidence):
     """The order statistic of rank r covers the (1 - level) quantile with probability P(Bin(m', 1 - level) <= r - 1)."""
-    rank = _rank(half, level, confidence)
+    rank = null_rank(half, level, confidence)
     assert stats.binom.cdf(rank - 1, half, 1 - level) >= confidence
     assert stats.binom.cdf(rank - 2, half, 1 - level) < confidence
-    assert rank >= _rank(half, level, None)
+    assert rank >= null_rank(half, level, None)
 
 
 def test_too_few_tables_are_refused_with_the_number_needed():
