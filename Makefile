@@ -45,7 +45,7 @@ lint: $(VENV)/.installed  ## ruff, mypy, import contracts
 	$(STEP) $(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 docs: $(VENV)/.installed-docs  ## build the site, build/docs/html/index.html
-	$(STEP) $(PY) -m sphinx -W --keep-going -q -b html -d build/docs/doctrees docs build/docs/html
+	$(STEP) $(PY) -m sphinx -E -W --keep-going -q -b html -d build/docs/doctrees docs build/docs/html
 
 figures: $(VENV)/.installed  ## draw every figure in full into build/figures
 	$(STEP) $(PY) -m experiments figure all --full
