@@ -152,6 +152,16 @@ def test_random_directions_do_not_beat_the_search_in_six_dimensions():
     assert max(ratios.max() - 1, 1 - ratios.min()) < found.lower
 
 
+@pytest.mark.parametrize("p", [1.0, 3.0])
+def test_search_on_some_of_many_rows_is_judged_on_all(p):
+    A, TA = table_and_sample(12, 12_000, 2, 300, p, law=3)
+    known, found = distortion(A, TA, p, method="arcs"), distortion(A, TA, p, method="ascent")
+    assert found.lower <= known.upper * (1 + EXACT)
+    assert found.lower == pytest.approx(known.lower, rel=1e-3)  # four steps and the exact ones after them
+    for x, value in ((found.x_min, found.smallest), (found.x_max, found.largest)):
+        assert ratio(A, TA, x, p) == pytest.approx(value, rel=EXACT)
+
+
 def test_two_basis_without_one_direction_is_lost_and_its_weight_is_seen():
     A = instances.two_basis(8).A  # the identity above an orthogonal matrix with entries +-1/sqrt(8)
     half = distortion(A, A[:8] * 2.0, 1.0)
