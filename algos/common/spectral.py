@@ -91,12 +91,16 @@ def largest_eigenvalue_upper(A: npt.ArrayLike) -> float:
     m = A.shape[0]
     if m == 1:
         return float(A[0, 0])
-    size = float(np.max(np.abs(A))) * m  # at least the spectral norm
-    if size == 0.0:
-        return 0.0
+    unit = float(np.max(np.abs(A)))
+    return 0.0 if unit == 0.0 else unit * _tested_upper(A / unit)
+
+
+def _tested_upper(A: FloatArray) -> float:
+    """Return the bound for a matrix whose largest entry is 1."""
+    m = A.shape[0]
     estimate = float(np.linalg.eigvalsh(A)[-1])
     step = 4.0 * m * _U * float(np.linalg.norm(A))
-    while step < 2.0 * size:
+    while step < 2.0 * m:
         upper = estimate + step
         try:
             np.linalg.cholesky(upper * np.eye(m) - A)
@@ -104,7 +108,7 @@ def largest_eigenvalue_upper(A: npt.ArrayLike) -> float:
             step *= 4.0
             continue
         return float(upper + 2.0 * (m + 2) * _U * (m * abs(upper) + abs(float(np.trace(A)))))
-    return float(size * (1.0 + 4.0 * m * _U))
+    return float(m * (1.0 + 4.0 * m * _U))  # no eigenvalue exceeds m times the largest entry
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 r"""Certified suprema of quartic forms over all directions.
 
-For rows :math:`z_i\in\mathbb R^k` and weights :math:`c_i` let :math:`\Omega=\frac1n\sum_ic_iF_iF_i^\top` with
+For rows :math:`z_i\in\mathbb{R}^k` and weights :math:`c_i` let :math:`\Omega=\frac1n\sum_ic_iF_iF_i^\top` with
 :math:`F_i=\operatorname{svec}(z_iz_i^\top)`, the :math:`D=k(k+1)/2` quadratic features. Then
 :math:`\frac1n\sum_ic_i\langle v,z_i\rangle^4=x^\top\Omega x` at :math:`x=\operatorname{svec}(vv^\top)`, a unit vector with
 :math:`\langle x,e\rangle=1` for :math:`e=\operatorname{svec}(I)`. Dropping the condition that x comes from a v gives
@@ -261,4 +261,5 @@ def quartic_sup_bound(
         shift, lam = sos_shift(omega, k)
         value = min(value, spectral_value(omega + shift, k, lam))
     value = max(value, attained)  # they may meet; rounding must not turn them around
-    return QuarticBound(value * power, attained * power, direction, lam * power, method, None if shift is None else shift * power)
+    shift = None if shift is None else shift * power
+    return QuarticBound(float(value * power), float(attained * power), direction, float(lam * power), method, shift)
