@@ -123,13 +123,13 @@ def moments_of(source: RowSource, *, tensors: bool) -> Moments:
 
 def batch_moments(source: RowSource, V: FloatArray, order: int, *, unit: float = 1.0) -> tuple[FloatArray, FloatArray]:
     """Return the same as `Tensors.power` from the rows: one read of the rows for all directions."""
-    values, gradients = np.zeros(len(V)), np.zeros(V.shape)
+    gradients, columns = np.zeros(V.shape), np.ascontiguousarray(V.T)
     for block in source:
-        for start in range(0, block.X.shape[0], BLOCK):
-            rows = np.asarray(block.X[start : start + BLOCK], dtype=np.float64)
+        for start in range(0, block.X.shape[0], _SWEPT):
+            rows = np.asarray(block.X[start : start + _SWEPT], dtype=np.float64)
             if unit != 1.0:
                 rows = rows / unit
-            along = rows @ V.T
+            along = rows @ columns
             powers = along * along
             if order == 4:
                 powers *= along
@@ -190,4 +190,5 @@ def start_directions(second: FloatArray, maximiser: FloatArray | None, evaluate:
     return np.vstack([*chosen, random[: max(0, len(random) - sum(map(len, chosen)))]])
 
 
+_SWEPT = 1024  # rows that stay in the second-level cache beside their powers while all directions use them
 _BEST = 4  # axes, eigenvectors and eigenvectors of the relaxation that start a search
