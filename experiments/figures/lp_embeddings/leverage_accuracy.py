@@ -22,7 +22,8 @@ TOPIC = "leverage_scores"
 DATA: tuple[str, ...] = ()
 PATHS: tuple[Literal["gram", "shifted", "svd"], ...] = ("gram", "shifted", "svd")
 LARGEST_ENTRY = 500  # of the integer tables; times 2^43 still an integer of 53 bits
-LOWEST = 1e-16  # lower end of the error axis
+LOWEST, HIGHEST = 1e-16, 300.0  # ends of the error axis; names stand above 1
+USELESS = 0.1  # median error beyond which scores are called wrong altogether
 
 Arrays = Mapping[str, NDArray[Any]]
 FloatArray = NDArray[np.float64]
@@ -200,7 +201,7 @@ def describe(arrays: Arrays) -> Description:
             f"{cond.shape[1]} tables of {rows:,} x {columns}; the largest relative error over the rows, lines are medians, bands the "
             f"5-95 % range. The Gram line ends where Cholesky fails for some table; single marks beyond are tables where it passed "
             f"(it fails for {int(raised[-1])} of {cond.shape[1]} at the largest condition). Condition: of the columns scaled to unit "
-            "length, as in the bound; u = 2^-53, the rounding unit."
+            f"length, as in the bound; u = 2^-53, the rounding unit.{_rank_lost(arrays)}"
         ),
         alt=(
             "Error against condition number in log-log axes. Left: the Gram path rises with slope two to errors near one and ends near "
@@ -218,6 +219,14 @@ def describe(arrays: Arrays) -> Description:
     )
 
 
+def _rank_lost(arrays: Arrays) -> str:
+    """Return from which condition on the svd path takes the columns for dependent, as it does below its cutoff; empty if it never does."""
+    lost = np.flatnonzero(np.median(arrays["svd"], axis=1) > USELESS)
+    if not lost.size:
+        return ""
+    return f" From condition {_scientific(float(np.median(arrays['cond'][lost[0]])))} on the svd path takes the columns for dependent."
+
+
 def _scientific(value: float) -> str:
     return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
 
@@ -231,7 +240,7 @@ def draw(arrays: Arrays) -> "Figure":
     _draw_paths(left, arrays)
     _draw_choice(right, arrays)
     for axes in (left, right):
-        axes.set(xscale="log", yscale="log", xlim=(1.0, 1e13), ylim=(LOWEST, 10.0), xlabel="condition number κ")
+        axes.set(xscale="log", yscale="log", xlim=(1.0, 1e13), ylim=(LOWEST, HIGHEST), xlabel="condition number κ")
         axes.set_xticks(10.0 ** np.arange(0, 13, 3))
         axes.set_yticks(10.0 ** np.arange(-15, 1, 3))
         axes.minorticks_off()
@@ -259,7 +268,7 @@ def _draw_paths(axes: "Axes", arrays: Arrays) -> None:
         arrays["cond"][some].ravel(), arrays["gram"][some].ravel(), color=style.OURS_THIRD, marker="^", markersize=3, linestyle="none"
     )
     if some.any():
-        style.end_label(axes, middle[some][0], 0.08, "where Cholesky passed", color=style.OURS_THIRD, dx=0, dy=-2)
+        style.end_label(axes, middle[some][0], 25.0, "where Cholesky passed", color=style.OURS_THIRD, dx=-6)
     axes.set_title("Each path, taken whatever the condition")
 
 
@@ -280,6 +289,6 @@ def _draw_choice(axes: "Axes", arrays: Arrays) -> None:
     axes.axvline(switch(), color=style.EXACT, linewidth=0.6)
     style.end_label(axes, below[28], gram[28], "16 u κ²", color=style.BOUND, dx=-6, dy=4, ha="right")
     style.end_label(axes, above[18], shifted[18], "1e−12 + 4 u κ", color=style.BOUND, dx=-6, dy=6, ha="right")
-    axes.text(0.6 * switch(), 1.0, "Gram", color=style.OURS_THIRD, ha="right")
-    axes.text(1.7 * switch(), 1.0, "shifted", color=style.OURS_TWO)
+    axes.text(0.6 * switch(), 25.0, "Gram", color=style.OURS_THIRD, ha="right")
+    axes.text(1.7 * switch(), 25.0, "shifted", color=style.OURS_TWO)
     axes.set_title("Automatic choice: every table, and the bound")
