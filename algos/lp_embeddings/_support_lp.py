@@ -78,7 +78,7 @@ def line_search(r: Array, move: Array, first: float, guess: float, longest: floa
     at_b = slope**linear
     side = 0
     for _ in range(_SEARCH):
-        t = (a * at_b - b * at_a) / (at_b - at_a)
+        t: float = (a * at_b - b * at_a) / (at_b - at_a)
         if not a < t < b:  # also when the slope at b overflowed
             t = 0.5 * (a + b)
         slope = _slope(r, move, t, p)

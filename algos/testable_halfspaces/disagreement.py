@@ -7,7 +7,7 @@ is bounded by the relaxation of `quartic_forms`; rows with :math:`a_i>|z_i|` can
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,11 +131,11 @@ def cone_bound(view: View, theta: float, settled: npt.NDArray[np.bool_] | None =
     found = {"mixed": cone.bound(quartic=True), "quadratic": cone.bound(quartic=False)}
     method = min(found, key=lambda name: found[name].total)
     best = found[method]
-    if best.total >= m:
-        return counted
     v = view.project @ best.direction
     length = float(np.linalg.norm(v))
     direction = v / length if length > 0.0 else v
+    if best.total >= m:
+        return replace(counted, direction=direction)
     share = best.total / n
     return DisagreementBound(share, whole_count(share, n), n, m, theta, method, direction, cone.scale, best.multiplier, best.lam)
 
