@@ -16,7 +16,7 @@ from algos.common.spectral import orthonormal_complement
 from algos.common.validation import canonical_array, check_finite_rows
 from algos.testable_halfspaces._arguments import unit_direction
 
-__all__ = ["MAX_CONDITION", "View", "row_source", "whitening_map"]
+__all__ = ["MAX_CONDITION", "View", "is_invertible", "row_source", "whitening_map"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -59,6 +59,17 @@ def whitening_map(X: Any, *, lift: bool) -> FloatArray | None:
         return None
     inverse = np.linalg.solve(factor, np.eye(len(gram)))
     return np.ascontiguousarray(np.triu(inverse) / lengths[:, None] * np.sqrt(source.n_rows))
+
+
+def is_invertible(T: npt.NDArray[Any], m: int) -> bool:
+    """Whether T is a finite m x m matrix whose rows, scaled to unit length, are independent beyond rounding: units do not matter."""
+    if T.shape != (m, m) or T.dtype.kind not in "fiu" or not np.all(np.isfinite(T)):
+        return False
+    largest = np.max(np.abs(T), axis=1, keepdims=True)
+    if not np.all(largest > 0.0):
+        return False
+    scaled = T / largest
+    return bool(np.linalg.matrix_rank(scaled / np.linalg.norm(scaled, axis=1, keepdims=True)) == m)
 
 
 def _lifted(rows: npt.NDArray[Any], lift: bool) -> FloatArray:

@@ -12,7 +12,7 @@ from algos.common.binomial import clopper_pearson
 from algos.common.blocks import RowSource
 from algos.common.guarantees import data_digest
 from algos.testable_halfspaces._certificate_check import Plain, PlainBand, cone_count, is_number, plain_view, push_at, squares
-from algos.testable_halfspaces._geometry import row_source
+from algos.testable_halfspaces._geometry import is_invertible, row_source
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 from algos.testable_halfspaces.bounds import HALF_WIDTH, gradient_deviation, mistake_push, ramp_density, side_deviation
 from algos.testable_halfspaces.quartic_forms import spectral_supremum
@@ -96,9 +96,7 @@ def _malformed(c: "HalfspaceCertificate", source: RowSource) -> str:
         return "the kind, the variant or the classes are unknown"
     if c.n != source.n_rows or w.shape != (m,) or w.dtype != np.float64 or not abs(float(np.linalg.norm(w)) - 1.0) < 1e-9:
         return f"the data have {source.n_rows} rows and {source.n_features} columns, the certificate is for other sizes"
-    if T is not None and not (
-        np.shape(T) == (m, m) and np.all(np.isfinite(T)) and np.linalg.matrix_rank(T / np.linalg.norm(T, axis=1)[:, None]) == m
-    ):
+    if T is not None and not is_invertible(np.asarray(T), m):
         return "the transform is not an invertible matrix of the size of the rows"
     if not (0.0 < c.delta < 1.0 and c.n_candidates >= 1 and c.scale > 0.0 and c.cone_scale > 0.0 and c.sigma > 0.0 and c.tau >= 0.0):
         return "a parameter is outside its range"

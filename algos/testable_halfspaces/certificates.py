@@ -16,7 +16,7 @@ from algos.common.validation import check_option, check_range
 from algos.testable_halfspaces._arguments import checked_labels, checked_sigma
 from algos.testable_halfspaces._best_width import best_agnostic, best_massart, default_widths
 from algos.testable_halfspaces._certificate_steps import agnostic_steps, blank_certificate, excess_curve, massart_steps
-from algos.testable_halfspaces._geometry import View, row_source, whitening_map
+from algos.testable_halfspaces._geometry import View, is_invertible, row_source, whitening_map
 from algos.testable_halfspaces._halfspace_certificate import HalfspaceCertificate
 from algos.testable_halfspaces._search import Cones, Search
 from algos.testable_halfspaces._verify import VerifyReport, signed_labels
@@ -305,8 +305,12 @@ def agnostic_certificate(
 
 
 def _checked(X: Any, y: npt.ArrayLike, w: npt.ArrayLike, lift: bool, transform: npt.ArrayLike | None) -> tuple[View, FloatArray]:
-    T = None if transform is None else np.asarray(transform, dtype=np.float64)
-    view = View.of(X, w, lift=bool(lift), transform=T)
+    source, T = row_source(X), None
+    if transform is not None:
+        T, m = np.asarray(transform, dtype=np.float64), source.n_features + bool(lift)
+        if not is_invertible(T, m):
+            raise ValueError(f"transform has shape {T.shape}; give an invertible matrix of shape {(m, m)} with finite entries, or None")
+    view = View.of(source, w, lift=bool(lift), transform=T)
     return view, checked_labels(y, view.n)
 
 
