@@ -407,7 +407,7 @@ def load_catalogue(spec: str | None = None) -> Catalogue:
             raise ValueError(f"--catalogue {spec!r}: {error}; write module:name of an importable module") from error
         except ClaimDefinitionError:
             raise
-        except Exception as error:  # whatever the user's module does wrong is told in one line, not in a traceback
+        except (Exception, SystemExit) as error:  # whatever the user's module does wrong is told in one line, not in a traceback
             raise ValueError(f"--catalogue {spec!r}: importing {module_name} raised {type(error).__name__}: {error}") from error
         found = getattr(module, attribute or "cat", None)
         if not isinstance(found, Catalogue):

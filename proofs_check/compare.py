@@ -15,12 +15,13 @@ SLACK_MOVE = 0.02
 SECONDS_FACTOR = 2.0
 SECONDS_FLOOR = 0.5
 
+_BAD = ("REFUTED", "ERROR")  # of a claim that the first run did not know
 _DEAD = ("killed", "equivalent")
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One difference; ``worse`` marks a verdict that fell, or a mistake that is no longer noticed."""
+    """One difference; ``worse``: a verdict fell, a new claim is refuted or in error, or a mistake is no longer noticed."""
 
     claim: str
     what: str
@@ -78,7 +79,11 @@ def compare_runs(before: RunResult, after: RunResult) -> Comparison:
     new = {verdict.claim: verdict for verdict in after.verdicts}
     moves = [Move(claim, "", old[claim].status, "not in the second run") for claim in old if claim not in new]
     for claim, verdict in new.items():
-        moves += _moves(old[claim], verdict) if claim in old else [Move(claim, "", "not in the first run", verdict.status)]
+        moves += (
+            _moves(old[claim], verdict)
+            if claim in old
+            else [Move(claim, "", "not in the first run", verdict.status, verdict.status in _BAD)]
+        )
     remarks = []
     if (before.tier, before.root) != (after.tier, after.root):
         remarks.append(f"the runs differ in tier or root: {before.tier}, {before.root} against {after.tier}, {after.root}")

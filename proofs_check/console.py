@@ -20,6 +20,17 @@ _COLOURS = {
 }
 
 
+def visible(text: str) -> str:
+    r"""Write control characters as escapes: messages of claims neither colour nor break the lines that a reader or a script sees.
+
+    Examples
+    --------
+    >>> print(visible("bad\n\x1b[31mvalue"))
+    bad\n\x1b[31mvalue
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def slack_words(verdict: Verdict) -> str:
     """Say how tight a bound was."""
     slack = verdict.slack
@@ -39,15 +50,15 @@ def mutant_words(verdict: Verdict) -> str:
 
 def claim_words(verdict: Verdict, title: str) -> str:
     """Summarise a verdict in one line."""
-    columns = f"{verdict.claim:<8} {title[:34]:<34} {verdict.status:<12} {slack_words(verdict):<18} n {verdict.n:<8,}"
+    columns = f"{verdict.claim:<8} {visible(title)[:34]:<34} {verdict.status:<12} {slack_words(verdict):<18} n {verdict.n:<8,}"
     text = f"  {columns} {verdict.seconds:6.1f} s  {mutant_words(verdict)}"
     if verdict.status not in ("VERIFIED", "SURVIVED"):
-        text += f"\n           {verdict.reason}"
+        text += f"\n           {visible(verdict.reason)}"
     for found in verdict.counterexamples:
-        text += f"\n           measured {found.measured:.6g} against {found.bound:.6g} on {found.part}; replay {found.id}"
+        text += f"\n           measured {found.measured:.6g} against {found.bound:.6g} on {visible(found.part)}; replay {found.id}"
     for mutant in verdict.mutants:
         if mutant.status in ("survived", "error"):
-            text += f"\n           mutant {mutant.id} {mutant.status}: {mutant.why} ({mutant.reason})"
+            text += f"\n           mutant {mutant.id} {mutant.status}: {visible(mutant.why)} ({visible(mutant.reason)})"
     return text
 
 

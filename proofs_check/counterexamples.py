@@ -284,6 +284,7 @@ def replay(name: str | Path, *, catalogue: Catalogue | str | None = None, runs: 
         everything = catalogue if isinstance(catalogue, Catalogue) else load_catalogue(catalogue)
         if body["claim"] not in everything:
             raise CounterexampleError(f"{path}: claim {body['claim']!r} is not in the catalogue; name it with --catalogue")
+        stored = float.fromhex(body["measured"]), float.fromhex(body["bound"])
         source, trial, level = _measure_again(body, everything)
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise CounterexampleError(f"{path}: not a counterexample of this claim ({type(error).__name__}: {error})") from error
@@ -294,8 +295,7 @@ def replay(name: str | Path, *, catalogue: Catalogue | str | None = None, runs: 
         is_violation(source, level, trial),
         measured,
         bound,
-        float.fromhex(body["measured"]),
-        float.fromhex(body["bound"]),
+        *stored,
     )
 
 

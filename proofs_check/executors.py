@@ -3,8 +3,9 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal
 
@@ -79,15 +80,36 @@ class Executor(AbstractContextManager["Executor"]):
                     return
                 yield index, run_unit(unit)
             return
+        left = dict(enumerate(units))
+        try:
+            for index, records in self._handed_out(left):
+                del left[index]
+                yield index, records
+        except Exception:  # not of a trial, which ends as a record: a worker died, or a unit or its result cannot be sent
+            yield from self._one_by_one(left)
+
+    def _handed_out(self, units: Mapping[int, Unit]) -> Iterator[Finished]:
         from joblib import delayed
 
         def until_stopped() -> Iterator[Any]:
-            for index, unit in enumerate(units):
+            for index, unit in tuple(units.items()):
                 if self._stop.is_set():
                     return
                 yield delayed(_indexed)(index, unit)
 
         yield from self._parallel(until_stopped())
+
+    def _one_by_one(self, units: Mapping[int, Unit]) -> Iterator[Finished]:
+        """Run what was left when the pool broke, so that only the units that break it are in error."""
+        for index, unit in units.items():
+            if self._stop.is_set():
+                return
+            try:
+                yield from tuple(self._handed_out({index: unit}))
+            except Exception as error:
+                first = (str(error).strip() or "no message").splitlines()[0]
+                text = f"block {unit.block} on {unit.family.name}[{unit.instance}] ended its worker: {type(error).__name__}: {first}"
+                yield index, tuple(replace(unit.blank(level), error=text) for level in unit.levels)
 
     def stop(self) -> None:
         """Hand out nothing more; what runs is finished."""

@@ -7,8 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class BlockTimeoutError(Exception):
-    """A block ran into its wall limit."""
+class BlockTimeoutError(BaseException):
+    """A block ran into its wall limit.
+
+    No subclass of ``Exception``: a claim with a fallback for whatever goes wrong must neither outlive its limit nor return a value that
+    depends on the clock.
+    """
+
+
+_AGAIN = 1.0  # seconds between alarms, for a block that catches even this exception
 
 
 @contextmanager
@@ -25,26 +32,34 @@ def wall_limit(seconds: float) -> Iterator[None]:
 
 
 def _by_signal(seconds: float) -> Iterator[None]:
+    rung = False
+
     def ring(signum: int, frame: object) -> None:
+        nonlocal rung
+        rung = True
         raise BlockTimeoutError(f"no result within {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+    if rung:
+        raise BlockTimeoutError(f"no result within {seconds:g} s, and the block caught the alarm")
 
 
 def _by_exception(seconds: float) -> Iterator[None]:
     thread = threading.get_ident()
     lock = threading.Lock()
-    running = True
+    running, rung = True, False
 
     def ring() -> None:
+        nonlocal rung
         with lock:
             if running:
+                rung = True
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(BlockTimeoutError))
 
     timer = threading.Timer(seconds, ring)
@@ -56,3 +71,5 @@ def _by_exception(seconds: float) -> Iterator[None]:
         with lock:
             running = False
         timer.cancel()
+    if rung:
+        raise BlockTimeoutError(f"no result within {seconds:g} s, and the block caught the alarm")

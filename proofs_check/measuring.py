@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from proofs_check.condensing import compare_trial, condense, condense_numbers, is_violation, plain_numbers
-from proofs_check.limits import wall_limit
+from proofs_check.limits import BlockTimeoutError, wall_limit
 from proofs_check.model import STREAMS, BlockRecord, Interval, as_outcome
 from proofs_check.seeds import poison_global_state
 from proofs_check.trials import Trial, Trials, Unit, first_blocks
@@ -52,7 +52,7 @@ def run_unit(unit: Unit) -> tuple[BlockRecord, ...]:
                 for _ in range(unit.trials):
                     done.append(source.measure(source.instance(rng), rng))
             records = tuple(condense(source, level, done) for level in unit.levels)
-    except Exception as error:
+    except (Exception, BlockTimeoutError, SystemExit) as error:  # a trial that calls exit() must not end the run with its code
         trial = f"trial {len(done)} of " if len(done) < unit.trials else ""
         text = f"{trial}block {unit.block} on {unit.family.name}[{unit.instance}]: {_describe(error)}"
         records = tuple(replace(unit.blank(level), error=text) for level in unit.levels)

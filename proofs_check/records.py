@@ -118,9 +118,16 @@ def decode_record(line: str) -> BlockRecord:
         if body.get(name) is not None:
             body[name] = float(body[name])
     try:
-        return BlockRecord(**body)
+        record = BlockRecord(**body)
+        possible = (
+            0 <= record.k_lo <= record.k_hi <= record.n
+            and 0 <= min(record.void, record.accepts) <= max(record.void, record.accepts) <= record.n
+        )
     except TypeError as error:
         raise ValueError(str(error)) from None
+    if not possible:
+        raise ValueError(f"counts that no block can have: n={record.n}, failures {record.k_lo} to {record.k_hi}, void {record.void}")
+    return record
 
 
 def load_records(path: str | Path) -> RecordFile:

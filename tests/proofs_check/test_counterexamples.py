@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,3 +89,7 @@ def test_an_unusable_file_is_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(CounterexampleError, match=words):
             replay(path, catalogue=catalogue())
+    body = json.loads(Path(found.path).read_text())
+    path.write_text(json.dumps(body | {"measured": None}))
+    with pytest.raises(CounterexampleError, match="not a counterexample"):
+        replay(path, catalogue=catalogue())

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, check, run
+from proofs_check.console import claim_words
 from proofs_check.engine import _next_folder
 from proofs_check.floats import unit_roundoff
 from proofs_check.records import load_records
@@ -208,6 +210,73 @@ def test_a_trial_that_never_returns_is_an_error(backend):
     verdict = verdicts(cat, backend=backend)[0]["ZZ-01"]
     assert verdict.status == "ERROR"
     assert "BlockTimeoutError" in verdict.reason
+
+
+@pytest.mark.parametrize("caught", [Exception, BaseException])
+@pytest.mark.parametrize("backend", ["serial", "threads"])
+def test_a_claim_cannot_outlive_its_wall_limit_by_a_fallback(backend, caught):
+    """A fallback that swallows the alarm would give a value that depends on the clock."""
+    from proofs_check.model import Budget
+
+    trials = []
+
+    def falls_back(inst, rng, impl):
+        trials.append(inst)
+        try:
+            while len(trials) == 1:  # the first trial alone outlives the limit; the rest of its block runs on as if nothing had happened
+                time.sleep(0.001)
+        except caught:
+            pass
+        return 0.0
+
+    cat = declare(budgets={tier: Budget(64, seconds=0.1) for tier in ("quick", "full", "nightly")})(falls_back)
+    verdict = verdicts(cat, backend=backend)[0]["ZZ-01"]
+    assert verdict.status == "ERROR"
+    assert "BlockTimeoutError" in verdict.reason
+
+
+def test_a_trial_that_exits_is_an_error_and_the_others_finish():
+    cat = declare()(lambda inst, rng, impl: sys.exit(0))
+    cat.extend(declare(claim_id="ZZ-02")(lambda inst, rng, impl: rng.random() / 4))
+    found, result = verdicts(cat, mutants="none")
+    assert {name: verdict.status for name, verdict in found.items()} == {"ZZ-01": "ERROR", "ZZ-02": "VERIFIED"}
+    assert result.exit_code == 3
+    assert "SystemExit" in found["ZZ-01"].reason
+
+
+def test_control_characters_of_a_message_do_not_reach_the_terminal():
+    def shouts(inst, rng, impl):
+        raise ValueError("red \x1b[31m line\nnext")
+
+    verdict = verdicts(declare()(shouts), mutants="none")[0]["ZZ-01"]
+    words = claim_words(verdict, "a \x1b[2J title")
+    assert "\x1b" not in words
+    assert r"red \x1b[31m line" in words
+
+
+def _unsendable():
+    lock = threading.Lock()
+
+    def measure(inst, rng, impl):
+        with lock:
+            return 0.0
+
+    return measure
+
+
+def _dies():
+    parent = os.getpid()
+    return lambda inst, rng, impl: 0.0 if os.getpid() == parent else os._exit(0)
+
+
+@pytest.mark.parametrize("bad", [_unsendable, _dies])
+def test_a_claim_that_breaks_its_worker_is_an_error_and_the_others_finish(bad):
+    cat = declare()(bad())
+    cat.extend(declare(claim_id="ZZ-02")(lambda inst, rng, impl: rng.random() / 4))
+    found, result = verdicts(cat, mutants="none", jobs=2, backend="loky")
+    assert {name: verdict.status for name, verdict in found.items()} == {"ZZ-01": "ERROR", "ZZ-02": "VERIFIED"}
+    assert result.exit_code == 3
+    assert "block 0 on one[0] ended its worker" in found["ZZ-01"].reason
 
 
 @pytest.mark.parametrize("value", [None, "text", [1, "a"]])

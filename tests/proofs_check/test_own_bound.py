@@ -146,6 +146,7 @@ def test_results_of_single_claims_are_joined():
         ("levels=(.5", "tight=.9, levels=(.5", "`tight` without adversary; add an adversarial family"),
         ("import numpy", "import nothing_of_this_name as numpy\nimport numpy", "No module named 'nothing_of_this_name'"),
         ("cat = Catalogue", "1 / 0\ncat = Catalogue", "raised ZeroDivisionError: division by zero"),
+        ("cat = Catalogue", "raise SystemExit(0)\ncat = Catalogue", "raised SystemExit: 0"),
     ],
 )
 def test_a_module_with_a_hole_is_refused_in_one_line(folder, capsys, monkeypatch, request, old, new, words):

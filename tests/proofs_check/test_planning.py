@@ -89,6 +89,14 @@ def test_what_got_worse_is_told_from_what_got_better(good):
     assert json.loads(json.dumps(forth.to_dict()))["worse"] is True
 
 
+def test_a_new_claim_that_is_refuted_is_for_the_worse(good):
+    first = good.verdicts[0]
+    refuted = replace(good, verdicts=(*good.verdicts, replace(first, claim="GD-09", status="REFUTED")))
+    assert compare_runs(good, refuted).worse
+    fine = replace(good, verdicts=(*good.verdicts, replace(first, claim="GD-09")))
+    assert not compare_runs(good, fine).worse
+
+
 def test_slack_moves_only_by_more_than_chance(good):
     def with_slack(worst):
         parts = tuple(replace(part, slack=replace(part.slack, worst=worst)) for part in good.verdicts[1].parts)

@@ -69,6 +69,13 @@ def test_an_edited_line_is_refused_by_number(tmp_path):
         load_records(path)
 
 
+@pytest.mark.parametrize("counts", [{"k_lo": 5}, {"k_hi": 65}, {"k_lo": -1}, {"void": 65}, {"accepts": -1}])
+def test_counts_that_no_block_can_have_are_refused_though_the_checksum_is_right(tmp_path, counts):
+    path = written(tmp_path / "records.jsonl", [record(), record(1, **counts)])
+    with pytest.raises(RecordError, match=r"records\.jsonl:3: counts that no block can have"):
+        load_records(path)
+
+
 @pytest.mark.parametrize("line", ["not json", "[]", '{"a": 1}', '{"schema":1,"sha":"00000000"}'])
 def test_a_foreign_line_is_refused_by_number(tmp_path, line):
     path = written(tmp_path / "records.jsonl", [record()])

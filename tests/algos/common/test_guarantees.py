@@ -60,7 +60,9 @@ def test_text_gives_back_the_same_bits():
 
 
 def test_text_is_strict_json():
-    json.loads(example().to_json(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    constants = []
+    json.loads(example().to_json(), parse_constant=constants.append)
+    assert not constants  # NaN and Infinity are no JSON
 
 
 def test_big_endian_arrays_keep_their_values():
