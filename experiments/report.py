@@ -91,13 +91,15 @@ def tightest_and_loosest(result: "RunResult") -> list[tuple[str, str, float]]:
     """Return id, title and worst slack of the bound nearest to what was measured and of the one furthest from it.
 
     Slack is measured over promised in the worst trial, of the claims for which that says how loose the bound is (not identities nor exact
-    laws); violated bounds (above 1) are not called tight, they are refuted.
+    laws, nor events that never happened); violated bounds (above 1) are not called tight, they are refuted.
     """
     from proofs_check.lints import bound_slack
 
     slacks = [(verdict.claim, bound_slack(verdict, result.summaries[verdict.claim])) for verdict in result.verdicts]
     known = [
-        (claim, str(result.summaries[claim]["title"]), slack.worst) for claim, slack in slacks if slack is not None and slack.worst <= 1.0
+        (claim, str(result.summaries[claim]["title"]), slack.worst)
+        for claim, slack in slacks
+        if slack is not None and 0.0 < slack.worst <= 1.0
     ]
     known.sort(key=lambda item: item[2])
     return [known[-1], known[0]] if known else []
