@@ -1,24 +1,22 @@
 """Regressions of this room with the interface of scikit-learn: validation and attributes; the mathematics is elsewhere."""
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import check_range
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
-from algos.lp_embeddings._streamed_regression import StreamedRegression
-from algos.lp_embeddings.quantile_regression import RegressionResult, check_options, fit_quantile
+from algos.lp_embeddings._sampled_regression import SampledRegression
+from algos.lp_embeddings.quantile_regression import check_options, fit_quantile
 
 __all__ = ["SampledQuantileRegressor"]
 
 
-class SampledQuantileRegressor(StreamedRegression, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class SampledQuantileRegressor(SampledRegression, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     r"""Linear quantile regression on all rows, solved from a sample and a band of rows, with a proven optimality gap.
 
     Minimises :math:`\sum_i w_i \rho_t(y_i - x_i \beta - \beta_0)` with
@@ -166,54 +164,4 @@ class SampledQuantileRegressor(StreamedRegression, RegressorMixin, BaseEstimator
         options = check_options(data, self.tol, self.sampler, size, None, certify, self.max_rounds)
         start = self._start(data.shape[1])
         result = fit_quantile(data, t, options, as_generator(self.random_state), intercept=self.fit_intercept, start=start)
-        return self._set_fit(result)
-
-    def _start(self, d: int) -> npt.NDArray[np.float64] | None:
-        if not (self.warm_start and hasattr(self, "coef_")):
-            return None
-        start = np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
-        return start if start.shape == (d,) else None
-
-    def _size(self, n: int) -> int | None:
-        if self.size is None:
-            return None
-        size = int(check_range(self.size, name="size", low=1, integer=True))
-        if size > n:
-            warnings.warn(f"size={size} is larger than the number of rows, {n}; all rows are used.", UserWarning, stacklevel=4)
-        return min(size, n)
-
-    def _set_fit(self, result: RegressionResult) -> Self:
-        self.coef_ = result.coef[:-1] if self.fit_intercept else result.coef
-        self.intercept_ = float(result.coef[-1]) if self.fit_intercept else 0.0
-        self.objective_ = result.objective
-        self.gap_ = result.gap
-        self.dual_ = result.dual
-        self.dual_bound_ = result.dual_bound
-        self.n_iter_ = result.n_rounds
-        self.n_rows_used_ = result.n_rows_used
-        self.guarantee_ = result.guarantee
-        self.certificate_ = result.certificate
-        return self
-
-    def predict(self, X: Any) -> npt.NDArray[np.float64]:
-        """Predict the conditional quantile.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            ``X @ coef_ + intercept_``.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        predicted: npt.NDArray[np.float64] = X @ self.coef_ + self.intercept_
-        return predicted
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+        return self._set_fit(result, result.n_rounds)

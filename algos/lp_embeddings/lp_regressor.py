@@ -1,24 +1,21 @@
 """Linear regression in an lp norm with the interface of scikit-learn; the mathematics is in `lp_regression`."""
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from algos.common.randomness import RandomStateLike, as_generator
-from algos.common.validation import check_range
 from algos.lp_embeddings._quantile_problem import append_ones, check_problem
-from algos.lp_embeddings._streamed_regression import StreamedRegression
-from algos.lp_embeddings.lp_regression import LpRegressionResult, check_exponent, check_lp_options, fit_lp
+from algos.lp_embeddings._sampled_regression import SampledRegression
+from algos.lp_embeddings.lp_regression import check_exponent, check_lp_options, fit_lp
 
 __all__ = ["SampledLpRegressor"]
 
 
-class SampledLpRegressor(StreamedRegression, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class SampledLpRegressor(SampledRegression, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     r"""Linear regression in an lp norm on all rows, started from a sample, with a proven optimality gap.
 
     Minimises :math:`\bigl(\sum_i w_i |y_i - x_i \beta - \beta_0|^p\bigr)^{1/p}`. There is no penalty. Exponents between 1 and 2 trade the
@@ -163,55 +160,6 @@ class SampledLpRegressor(StreamedRegression, RegressorMixin, BaseEstimator):  # 
         data, _ = check_problem(append_ones(X) if self.fit_intercept else X, y, 0.5, sample_weight)
         size, certify = (None, True) if whole else (self._size(X.shape[0]), self.certify)
         options = check_lp_options(data, self.tol, self.sampler, size, certify, self.max_iter)
-        start = self._start(data.shape[1])
-        return self._set_fit(fit_lp(data, p, options, as_generator(self.random_state), start=start, intercept=self.fit_intercept))
-
-    def _start(self, d: int) -> npt.NDArray[np.float64] | None:
-        if not (self.warm_start and self.certify and hasattr(self, "coef_")):
-            return None
-        start = np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
-        return start if start.shape == (d,) else None
-
-    def _size(self, n: int) -> int | None:
-        if self.size is None:
-            return None
-        size = int(check_range(self.size, name="size", low=1, integer=True))
-        if size > n:
-            warnings.warn(f"size={size} is larger than the number of rows, {n}; all rows are used.", UserWarning, stacklevel=4)
-        return min(size, n)
-
-    def _set_fit(self, result: LpRegressionResult) -> Self:
-        self.coef_ = result.coef[:-1] if self.fit_intercept else result.coef
-        self.intercept_ = float(result.coef[-1]) if self.fit_intercept else 0.0
-        self.objective_ = result.objective
-        self.gap_ = result.gap
-        self.dual_ = result.dual
-        self.dual_bound_ = result.dual_bound
-        self.n_iter_ = result.n_iter
-        self.n_rows_used_ = result.n_rows_used
-        self.guarantee_ = result.guarantee
-        self.certificate_ = result.certificate
-        return self
-
-    def predict(self, X: Any) -> npt.NDArray[np.float64]:
-        """Predict the response.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            ``X @ coef_ + intercept_``.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        predicted: npt.NDArray[np.float64] = X @ self.coef_ + self.intercept_
-        return predicted
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+        start = self._start(data.shape[1]) if self.certify else None
+        result = fit_lp(data, p, options, as_generator(self.random_state), start=start, intercept=self.fit_intercept)
+        return self._set_fit(result, result.n_iter)
