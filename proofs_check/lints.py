@@ -26,7 +26,8 @@ class Lint:
 def bound_slack(verdict: Verdict, summary: Mapping[str, Any]) -> Slack | None:
     """Slack of a claim in the sense of "how loose is the bound", over all its parts.
 
-    Identities (residual over tolerance), exact laws (standard errors), orderings and rates have none.
+    Identities (residual over tolerance), exact laws (standard errors), orderings and rates have none; nor have events, which happen or do
+    not, and whose quantile at the claimed probability is 0.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def bound_slack(verdict: Verdict, summary: Mapping[str, Any]) -> Slack | None:
     if not found:
         return None
     worst = max(found, key=lambda slack: slack.worst)
+    if kind == "tail" and worst.worst == 0.0:
+        return None
     middle = sorted(slack.median for slack in found)[len(found) // 2]
     return Slack(worst.worst, middle, min(slack.best for slack in found), any(slack.searched for slack in found), worst.interval)
 

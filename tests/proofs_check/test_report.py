@@ -384,6 +384,9 @@ def test_loose_claims_are_named_unless_they_have_a_companion():
     assert lint(verdict, {"kind": "tail", "companions": ["LP-02"]}) == ()
     assert lint(replace(verdict, parts=(a_part(slack=Slack(0.76, 0.5, 0.2)),)), {"kind": "tail"}) == ()
     assert bound_slack(verdict, {"kind": "identity"}) is None
+    event = replace(verdict, parts=(a_part(slack=Slack(0.0, 0.0, 0.0)),))
+    assert bound_slack(event, {"kind": "tail"}) is None
+    assert bound_slack(event, {"kind": "inequality"}) is not None  # an error of exactly zero
 
 
 def test_a_claim_that_only_a_companion_defends_is_toothless():
