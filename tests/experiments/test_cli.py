@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, how it ends."""
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -103,7 +104,7 @@ def test_warmup_compiles_every_declared_signature(capsys: pytest.CaptureFixture[
 
 
 def test_a_closed_pipe_is_no_error() -> None:
-    script = f"{sys.executable} -m experiments list --json | head -n 1"
+    script = f"{shlex.quote(sys.executable)} -m experiments list --json | head -n 1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True, check=False)
     assert done.stdout == "{\n"
     assert "Traceback" not in done.stderr

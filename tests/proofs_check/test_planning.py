@@ -117,8 +117,10 @@ def test_the_exit_code_of_a_comparison(tmp_path, monkeypatch, capsys, synthetic)
 # ------------------------------------------------------------------------------------------------------------------- the terminal
 
 
-def test_the_table_shows_what_is_being_tried_and_verdicts_stay(synthetic):
+def test_the_table_shows_what_is_being_tried_and_verdicts_stay(synthetic, monkeypatch):
     from rich.console import Console
+
+    monkeypatch.setenv("TERM", "xterm-256color")  # a dumb terminal gets no colours
 
     out = io.StringIO()
     front = Live(2, console=Console(file=out, force_terminal=True, width=120, highlight=False))
