@@ -1,0 +1,1 @@
+"""Claims about testable halfspaces, one file per topic."""
