@@ -205,7 +205,7 @@ def majorants(
     c0, c1, c2 = cantelli_coefficients(a=a)
     c, e = np.zeros(a.size), np.zeros(a.size)
     c[far], e[far] = quartic_majorant_coefficients(a=a[far])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is capped
         spread = 3.0 * rho2 * (rho2 / (k * (k + 2.0))) + 2.0 * e * rho2 / k + e * e
         mean = np.where(far, c * spread, c0 + c2 * rho2 / k)
     capped = ~(mean < 1.0)

@@ -44,10 +44,8 @@ def cantelli_coefficients(*, a: npt.ArrayLike) -> tuple[FloatArray, FloatArray, 
     [0.25, 0.25, 0.25]
     """
     a = np.asarray(a, dtype=np.float64)
-    need(bool(np.all(a >= 0.0)), "a must not be negative")
-    with np.errstate(over="ignore"):
-        c0 = (1.0 + a * a) ** -2.0
-    return c0, a * c0, a * a * c0
+    base, slope = _cantelli_line(a)
+    return base * base, base * slope, slope * slope
 
 
 def cantelli_majorant(*, u: npt.ArrayLike, a: npt.ArrayLike) -> FloatArray:
@@ -65,9 +63,15 @@ def cantelli_majorant(*, u: npt.ArrayLike, a: npt.ArrayLike) -> FloatArray:
     >>> cantelli_majorant(u=[-1.0, 0.0, 1.0], a=1.0).tolist()
     [1.0, 0.25, 0.0]
     """
-    a = np.asarray(a, dtype=np.float64)
+    base, slope = _cantelli_line(np.asarray(a, dtype=np.float64))
+    return np.asarray((base - slope * np.asarray(u, dtype=np.float64)) ** 2)
+
+
+def _cantelli_line(a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return 1 / (1 + a^2) and a / (1 + a^2); the second must survive where the square of the first underflows, or far rows get lost."""
     need(bool(np.all(a >= 0.0)), "a must not be negative")
-    return np.asarray(((1.0 - a * np.asarray(u, dtype=np.float64)) / (1.0 + a * a)) ** 2)
+    with np.errstate(over="ignore", divide="ignore"):
+        return np.asarray(1.0 / (1.0 + a * a)), np.asarray(1.0 / (a + 1.0 / a))
 
 
 def quartic_majorant_coefficients(*, a: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

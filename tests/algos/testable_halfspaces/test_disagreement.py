@@ -109,6 +109,14 @@ def test_gaussian_slope_is_that_of_the_formula():
     assert bound.direction[0] == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("length", [1e6, 1e78, 1e100, 1e140])
+def test_rows_of_any_length_are_counted(length):
+    short = [[0.1, 1.0], [0.1, -1.0]]
+    X = np.array([[5.0, 1.0]] * 3 + short * 2 + [[0.5 * length, -length]] * 3)
+    assert most_disagreement(X, np.array([1.0, 0.0]), rivals_in_the_plane(X, np.array([1.0, 0.0]), np.pi / 4)) == 5
+    assert disagreement_bound(X, [1.0, 0.0], np.pi / 4).count >= 5
+
+
 def test_direction_points_to_the_planted_rows():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((4000, 5))
