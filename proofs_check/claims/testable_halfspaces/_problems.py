@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.testable_halfspaces.instances import HalfspaceInstance, make_halfspace
-from proofs_check import Instance
+from proofs_check import Budget, Instance
+from proofs_check.model import Tier
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -54,3 +55,12 @@ def random_direction(rng: np.random.Generator, d: int) -> FloatArray:
 def grid(name: str, values: tuple[Any, ...], **fixed: Any) -> tuple[dict[str, Any], ...]:
     """List grid points that differ in one parameter."""
     return tuple({name: value, **fixed} for value in values)
+
+
+def searched(trials: int, evaluations: int) -> dict[Tier, Budget]:
+    """Budgets of deterministic claims whose trials cost milliseconds: fewer of them, and a shorter search."""
+    return {
+        "quick": Budget(trials, 1, search_evals=evaluations),
+        "full": Budget(64, 1, search_evals=20 * evaluations),
+        "nightly": Budget(1024, 1, search_evals=500 * evaluations),
+    }
