@@ -14,6 +14,7 @@ import numpy.typing as npt
 from algos.common.blocks import RowSource
 from algos.common.spectral import largest_eigenvalue_upper
 from algos.testable_halfspaces import bounds
+from algos.testable_halfspaces._geometry import TINY_SQUARE
 from algos.testable_halfspaces._push import combined_form, rounding
 from algos.testable_halfspaces.disagreement import COUNT_SLACK, majorants
 from algos.testable_halfspaces.quartic_forms import svec
@@ -71,9 +72,10 @@ def plain_view(source: RowSource, w: FloatArray, lift: bool, transform: FloatArr
         rows = np.asarray(block.X, dtype=np.float64)
         rows = np.column_stack([rows, np.ones(len(rows))]) if lift else rows
         t, image = rows @ along, rows @ T
-        square = np.sum(image * image, axis=1)
+        square = np.sum(image * image, axis=1) + (w.size + 2) * TINY_SQUARE
         reach = np.sqrt(np.maximum(square - t * t, 0.0) + 8.0 * roundings * square)
-        blur = 4.0 * roundings * np.sqrt(np.sum(rows * rows, axis=1)) * float(np.linalg.norm(along))
+        lengths = np.sqrt(np.sum(rows * rows, axis=1) + (w.size + 2) * TINY_SQUARE)
+        blur = 4.0 * roundings * lengths * float(np.linalg.norm(along))
         kept = np.flatnonzero(np.abs(t) <= np.maximum(half_width, reach * (tangent * (1.0 + 1e-12)) + blur))
         z = image[kept] @ frame
         parts.append((t, blur, kept + block.start, z, np.sqrt(np.sum(z * z, axis=1)), reach[kept]))
@@ -142,9 +144,10 @@ def cone_count(
     m = int(np.count_nonzero(inside))
     if method == "count" or m == 0:
         return m
-    t, z = margins[inside], rows.z[inside] / scale
-    a = np.abs(t) / (tangent * scale)
-    near, far, capped, (c0, c1, c2), (c, e) = majorants(a, (rows.rho[inside] / scale) ** 2, k, quartic=method == "mixed")
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # rows that overflow in units of the others are capped
+        t, z = margins[inside], rows.z[inside] / scale
+        a, rho2 = np.abs(t) / (tangent * scale), (rows.rho[inside] / scale) ** 2
+    near, far, capped, (c0, c1, c2), (c, e) = majorants(a, rho2, k, quartic=method == "mixed")
     total = float(np.count_nonzero(capped))
     if np.any(near):
         signed = z[near] * np.where(t[near] < 0.0, -1.0, 1.0)[:, None]

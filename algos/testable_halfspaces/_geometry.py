@@ -16,7 +16,7 @@ from algos.common.spectral import orthonormal_complement
 from algos.common.validation import canonical_array, check_finite_rows
 from algos.testable_halfspaces._arguments import unit_direction
 
-__all__ = ["MAX_CONDITION", "View", "is_invertible", "row_source", "whitening_map"]
+__all__ = ["MAX_CONDITION", "TINY_SQUARE", "View", "is_invertible", "row_source", "whitening_map"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,6 +24,9 @@ MAX_CONDITION = 1e5
 """Columns that are dependent up to this (columns scaled to unit length) are not whitened: rounding would be amplified too far."""
 
 _U = 2.0**-53
+
+TINY_SQUARE = float(np.finfo(np.float64).tiny)
+"""Added to a squared length per term of its sum: squares of shorter numbers underflow, and a short row must not pass for none."""
 
 
 def row_source(X: Any) -> RowSource:
@@ -163,11 +166,11 @@ def _measure(
     d = rows.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
         t = rows @ along[:d] + (along[d] if lift else 0.0)
-        length = np.einsum("ij,ij->i", rows, rows) + lift
+        length = np.einsum("ij,ij->i", rows, rows) + lift + (d + 2) * TINY_SQUARE
         mapped = length
         if T is not None:
             image = rows @ T[:d] + (T[d] if lift else 0.0)
-            mapped = np.einsum("ij,ij->i", image, image)
+            mapped = np.einsum("ij,ij->i", image, image) + (d + 2) * TINY_SQUARE
         square = np.maximum(mapped - t * t, 0.0) + 8.0 * (d + 2) * _U * mapped
     if not np.all(np.isfinite(square)):
         check_finite_rows(rows, start=start)

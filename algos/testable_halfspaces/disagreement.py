@@ -162,9 +162,13 @@ class _Cone:
     @classmethod
     def of(cls, view: View, possible: npt.NDArray[np.bool_], theta: float) -> "_Cone":
         z = view.coordinates(possible)
-        t = view.t[possible]
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # rows that overflow in units of the others are capped
+            return cls._scaled(z, view.t[possible], theta)
+
+    @classmethod
+    def _scaled(cls, z: FloatArray, t: FloatArray, theta: float) -> "_Cone":
         rho = np.sqrt(np.einsum("ij,ij->i", z, z))
-        scale = _cone_scale(np.abs(t) / math.tan(theta), rho, view.k)
+        scale = _cone_scale(np.abs(t) / math.tan(theta), rho, z.shape[1])
         z *= np.where(t < 0.0, -1.0, 1.0)[:, None] / scale
         return cls(np.abs(t) / (math.tan(theta) * scale), z, (rho / scale) ** 2, scale)
 
@@ -201,11 +205,12 @@ def majorants(
 
     Returns the three sets of rows, the coefficients of the quadratics and those of the quartics.
     """
-    far = (a >= QUARTIC_FROM) & quartic
+    far = (a >= QUARTIC_FROM) & np.isfinite(a) & quartic
+    a = np.where(np.isfinite(a), a, 0.0)  # a distance that overflows tells nothing: the constant 1
     c0, c1, c2 = cantelli_coefficients(a=a)
     c, e = np.zeros(a.size), np.zeros(a.size)
-    c[far], e[far] = quartic_majorant_coefficients(a=a[far])
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is capped
+    with np.errstate(over="ignore", invalid="ignore"):
+        c[far], e[far] = quartic_majorant_coefficients(a=a[far])
         spread = 3.0 * rho2 * (rho2 / (k * (k + 2.0))) + 2.0 * e * rho2 / k + e * e
         mean = np.where(far, c * spread, c0 + c2 * rho2 / k)
     capped = ~(mean < 1.0)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algos.testable_halfspaces import bounds, disagreement_bound, disagreement_test
-from algos.testable_halfspaces._geometry import View
+from algos.testable_halfspaces._certificate_check import cone_count, plain_view
+from algos.testable_halfspaces._geometry import View, row_source
 from algos.testable_halfspaces.disagreement import cone_bound, whole_count
 
 SAMPLING = 0.03  # of a slope measured on 200,000 rows of which some 20,000 lie in the cone
@@ -109,12 +110,17 @@ def test_gaussian_slope_is_that_of_the_formula():
     assert bound.direction[0] == pytest.approx(0.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("length", [1e6, 1e78, 1e100, 1e140])
-def test_rows_of_any_length_are_counted(length):
-    short = [[0.1, 1.0], [0.1, -1.0]]
-    X = np.array([[5.0, 1.0]] * 3 + short * 2 + [[0.5 * length, -length]] * 3)
-    assert most_disagreement(X, np.array([1.0, 0.0]), rivals_in_the_plane(X, np.array([1.0, 0.0]), np.pi / 4)) == 5
-    assert disagreement_bound(X, [1.0, 0.0], np.pi / 4).count >= 5
+@pytest.mark.parametrize(("short", "long"), [(1.0, 1e6), (1.0, 1e78), (1.0, 1e140), (1e-100, 1e100), (1e-150, 1e150), (1e-200, 1.0)])
+def test_rows_of_any_length_are_counted(short, long):
+    X = np.array([[5.0, 1.0]] * 3 + [[0.1, 1.0], [0.1, -1.0]] * 2 + [[0.5, -1.0]] * 3)
+    w = np.array([1.0, 0.0])
+    assert most_disagreement(X, w, rivals_in_the_plane(X, w, np.pi / 4)) == 5
+    X *= np.r_[[short] * 7, [long] * 3][:, None]
+    bound = disagreement_bound(X, w, np.pi / 4)
+    assert bound.count >= 5
+    rows = plain_view(row_source(X), w, False, None, 0.0, np.pi / 4)
+    proof = {"method": bound.method, "scale": bound.scale, "multiplier": bound.multiplier, "lam": bound.lam}
+    assert 5 <= cone_count(rows, np.ones(10, dtype=bool), np.pi / 4, **proof) <= bound.count
 
 
 def test_direction_points_to_the_planted_rows():
