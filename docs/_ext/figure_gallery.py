@@ -14,7 +14,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-SYSTEMS = {"lp_embeddings": "lp embeddings"}
+SYSTEMS = {"lp_embeddings": "lp embeddings", "testable_halfspaces": "testable halfspaces"}
 
 HEADER = """\
 Gallery
