@@ -61,8 +61,10 @@ print(passed)
 
 
 def test_the_table_holds_every_estimator():
+    """Learners that ask and are told have a contract of their own, in test_learner_contract.py."""
     found = set()
     for module in pkgutil.walk_packages(algos.__path__, "algos."):
         classes = inspect.getmembers(import_module(module.name), inspect.isclass)
         found |= {cls for _, cls in classes if issubclass(cls, BaseEstimator) and cls.__module__ == module.name}
+    found = {cls for cls in found if not hasattr(cls, "ask")}
     assert found == {type(estimator) for estimator in ESTIMATORS}

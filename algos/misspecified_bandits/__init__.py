@@ -1,0 +1,37 @@
+"""The best of many actions when a sparse linear model of the rewards is only nearly right.
+
+There are more actions than queries, each action has features, and rewards are linear in a few of them up to an error eps. A learner asks
+for actions, is told their rewards, and recommends one; a certificate says how much better any other action can be, or that no sparse
+model within eps explains what was observed.
+
+The question follows Dong and Yang, "Does Sparsity Help in Learning Misspecified Linear Bandits?", ICML 2023 (arXiv 2303.16998); all
+constants are our own. Names are loaded on first use, so that importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from algos.misspecified_bandits.baselines import ExhaustiveSearch, RandomSearch
+
+_HOMES = {
+    "ExhaustiveSearch": "baselines",
+    "RandomSearch": "baselines",
+}
+
+__all__ = [
+    "ExhaustiveSearch",
+    "RandomSearch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,11 @@
+"""Every formula of misspecified bandits as a pure function of keyword parameters.
+
+No function here looks at data or draws a random number. The learners report these numbers, the claims try to break them, and the figures
+draw them.
+"""
+
+from algos.misspecified_bandits.bounds.noise import noisy_repeats
+
+__all__ = [
+    "noisy_repeats",
+]
