@@ -7,7 +7,7 @@ be saved at any moment as a few arrays, and another process that replays the ans
 import math
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,6 @@ from algos.common.serialization import load_state, save_state
 from algos.common.validation import check_range, is_sparse
 from algos.misspecified_bandits.bounds import noisy_repeats
 
-if TYPE_CHECKING:
-    from algos.misspecified_bandits.version_space import BanditCertificate
-
 __all__ = ["BanditLearner", "PlannedLearner"]
 
 IntArray = npt.NDArray[np.int64]
@@ -33,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 _KIND = "bandit learner"
 
 
-class BanditLearner(BaseEstimator):
+class BanditLearner(BaseEstimator):  # type: ignore[misc]
     """Base of learners that look for the best action with few queries.
 
     A subclass implements `_start`, which reads ``self._X`` and prepares its state; `_propose`, which names the actions wanted next; and
@@ -157,32 +154,6 @@ class BanditLearner(BaseEstimator):
         self._check_bound()
         return int(self._choose())
 
-    def certificate(self, s: int | None = None, eps: float | None = None, R: float | None = None) -> "BanditCertificate":
-        """Return what the observed rewards prove about the best observed action.
-
-        Parameters
-        ----------
-        s, eps, R : optional
-            Sparsity, misspecification and bound on the coefficients for which to certify; those of the learner by default.
-
-        Returns
-        -------
-        BanditCertificate
-
-        Raises
-        ------
-        ValueError
-            No `eps` here and none in the learner.
-        """
-        from algos.misspecified_bandits.version_space import certify_history
-
-        self._check_bound()
-        level = self.eps if eps is None else eps
-        if level is None:
-            raise ValueError("eps=None: a certificate is about one level of misspecification; give eps here or to the learner")
-        s, R = self.s if s is None else s, self.R if R is None else R
-        return certify_history(self._X, *self.history_, s=s, eps=level, R=R, sigma=self.sigma, delta=self.delta)
-
     @property
     def done_(self) -> bool:
         """Whether the search is over: nothing is left to ask, or the budget is spent."""
@@ -287,7 +258,7 @@ class BanditLearner(BaseEstimator):
             raise ValueError("X differs from the actions of the saved search, in values or in order; give the same table")
         learner.tell(*log.answers)
         learner._log.ask(log.waiting())
-        return learner  # type: ignore[return-value]
+        return learner
 
     # --- for subclasses -----------------------------------------------------------------------------------------------------------
 
