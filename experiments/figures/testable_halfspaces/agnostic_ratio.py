@@ -86,13 +86,13 @@ def _certified(parameters: Parameters, shape: int, rate: int, table: int) -> tup
 def ratios(arrays: Arrays) -> FloatArray:
     """Return error over lower bound; infinite where nothing is certified."""
     lower = arrays["lower"]
-    return np.divide(arrays["error"], lower, out=np.full(lower.shape, np.inf), where=lower > 0.0)
+    return np.asarray(np.divide(arrays["error"], lower, out=np.full(lower.shape, np.inf), where=lower > 0.0))
 
 
 def describe(arrays: Arrays) -> Description:
     """Return the caption's sentences."""
     ratio = np.median(ratios(arrays), axis=2)
-    names = [_name(int(n), int(d)) for n, d in arrays["shapes"]]
+    names = [f"d = {d}, n = {n:,}" for n, d in arrays["shapes"]]
     least = ", ".join(
         f"{row.min():.3g} with {name}" if np.isfinite(row).any() else f"nothing with {name}" for row, name in zip(ratio, names, strict=True)
     )
@@ -126,13 +126,6 @@ def describe(arrays: Arrays) -> Description:
     )
 
 
-def _name(n: int, d: int) -> str:
-    """Return a curve's name."""
-    power = int(np.log10(n))
-    lead = n / 10**power
-    return f"d = {d}, n = {'' if lead == 1 else f'{lead:g}·'}1e{power}"
-
-
 def draw(arrays: Arrays) -> "Figure":
     """Return the figure: ratio against the flip probability."""
     from .. import style
@@ -148,16 +141,18 @@ def draw(arrays: Arrays) -> "Figure":
         color, marker = colors[place], markers[place]
         full = np.where(np.isfinite(ratio[place]), ratio[place], top)
         style.median_band(axes, rates[known], full[known], color=color, marker=marker, linestyle="-" if place < 3 else ":")
-        beside = rates[~known] * 1.06 ** (place - 1)
-        axes.plot(beside, np.full(beside.size, top), color=color, marker="x", linestyle="none", markersize=6, clip_on=False)
+        if not known.all():  # an empty unclipped line would upset the layout
+            beside = rates[~known] * 1.06 ** (place - 1)
+            axes.plot(beside, np.full(beside.size, top), color=color, marker="x", linestyle="none", markersize=6, clip_on=False)
         if known.any():
-            style.end_label(axes, rates[known][-1], float(middle[known][-1]), _name(int(n), int(d)), color=color)
+            style.end_label(axes, rates[known][-1], float(middle[known][-1]), f"d = {d}, n = {n:,}", color=color)
     limit = float(arrays["limit"])
     axes.axhline(limit, color=style.BOUND, linestyle="--")
-    axes.text(rates[0], limit * 0.97, f"Gaussian limit, {limit:.1f}", color=style.BOUND, va="top", ha="left")
+    style.end_label(axes, rates[0], limit, f"Gaussian limit, {limit:.1f}", color=style.BOUND, dx=0, dy=-8)
     if np.isinf(np.median(ratio, axis=2)).any():
-        axes.text(rates[-1], top, "× nothing certified", color=style.EXACT, va="center", ha="right")
+        axes.text(2.8 * rates[-1], top, "× nothing certified", color=style.EXACT, va="center", ha="right")
     axes.set(xscale="log", yscale="log", xlabel="flip probability", ylabel="error / certified lower bound on the optimum", ylim=(1.0, top))
+    axes.set_xlim(0.85 * rates[0], 2.9 * rates[-1])  # names stand inside
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.set_yticks([1, 3, 10, 30, 100, 300], ["1", "3", "10", "30", "100", "300"])
     axes.minorticks_off()
