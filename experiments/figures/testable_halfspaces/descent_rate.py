@@ -151,8 +151,8 @@ def describe(arrays: Arrays) -> Description:
         data=f"Generated Gaussian rows, d = {int(arrays['columns'])}, every label flipped with probability {float(arrays['eta']):g}.",
         sizes=(
             f"{arrays['angle'].shape[2]} runs of each length, each one pass over fresh rows from a random start; of 33 iterates in the "
-            "second half the one with the smallest gradient over the rows counts. Lines are medians, bands the 5-95 % range. Gradients are those "
-            "of the population, computed from the angle; the bound is on their root mean square."
+            "second half the one with the smallest gradient over the rows counts. Lines are medians, bands the 5-95 % range. Gradients are "
+            "those of the population, computed from the angle; the bound is on their root mean square."
         ),
         alt=(
             "Left: the angle to the planted halfspace falls with the steps along nearly straight lines in log-log axes. Right: the "
