@@ -291,7 +291,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     again = replay(arguments.counterexample, catalogue=arguments.catalogue, runs=arguments.runs)
     print(f"{again.claim} {again.id}: measured {again.measured!r} against {again.bound!r}")
     if (again.measured, again.bound) != (again.stored_measured, again.stored_bound):
-        print(f"  when it was stored: {again.stored_measured!r} against {again.stored_bound!r}")
+        print(f"  when it was stored, by other code: {again.stored_measured!r} against {again.stored_bound!r}")
     print("  still violated" if again.violated else "  no longer violated")
     return int(again.violated)
 

@@ -2,13 +2,16 @@
 
 Random streams may change between releases of numpy; what was drawn does not.  A stored counterexample therefore holds the instance
 itself and the state of the generator at the start of the trial.
+
+Whether the claim is violated is always measured, never read.  A file with a digest of something else is refused; while the code is the one
+that wrote the file, instance and numbers must moreover come out of the seed again.  What nobody can tell is whether a file with a correct
+digest was made by an older version of the code or by hand: its instance then need not belong to the claim's families.
 """
 
-import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,14 +20,16 @@ import numpy as np
 from proofs_check import comparing
 from proofs_check.catalogue import Catalogue, load_catalogue
 from proofs_check.evidence import BlockRecord, Counterexample, Verdict
+from proofs_check.exact import ExactTextError, count_numbers, decode, encode, seal, unseal
 from proofs_check.measuring import Trial, Trials, Unit, compare_trial, is_violation
 from proofs_check.model import DETERMINISTIC, Claim, Family, Instance, InstanceKey
 from proofs_check.pinning import PINNED, pinned
+from proofs_check.provenance import digest_of, fingerprint
 from proofs_check.records import plain
 from proofs_check.shrink import ShrinkStep
 
 _MAX_NUMBERS = 200_000  # beyond this an instance is kept by its seed and a digest of its bytes: the file would exceed some megabytes
-FORMAT = 1
+FORMAT = 2
 
 
 class CounterexampleError(ValueError):
@@ -42,103 +47,23 @@ class Replay:
     bound: float
     stored_measured: float
     stored_bound: float
-
-
-# --------------------------------------------------------------------------------------------------------------------- exact text
-
-
-def encode(value: Any) -> Any:
-    """Turn a value into JSON that gives back the same bits; floats become hex.
-
-    Raises
-    ------
-    TypeError
-        A type that has no exact text.
-
-    Examples
-    --------
-    >>> decode(encode({"x": np.array([0.1, np.inf]), "n": 3}))["x"].tolist()
-    [0.1, inf]
-    """
-    if value is None or isinstance(value, bool | str | int):
-        return value
-    if isinstance(value, float):
-        return {"float": value.hex()}
-    if isinstance(value, Fraction):
-        return {"fraction": [str(value.numerator), str(value.denominator)]}
-    if isinstance(value, np.generic):
-        return {"scalar": encode(np.asarray(value))}
-    if isinstance(value, np.ndarray):
-        return _encode_array(value)
-    if isinstance(value, Mapping):
-        return {"mapping": [[encode(key), encode(item)] for key, item in value.items()]}
-    if isinstance(value, tuple | list):
-        return {type(value).__name__: [encode(item) for item in value]}
-    if hasattr(value, "tocsr"):
-        rows = value.tocsr()
-        return {"csr": [encode(rows.data), encode(rows.indices), encode(rows.indptr), list(rows.shape)]}
-    raise TypeError(f"{type(value).__name__} has no exact text")
-
-
-def _encode_array(array: np.ndarray) -> dict[str, Any]:
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"an array of {array.dtype} has no exact text")
-    if array.dtype.kind != "f":
-        items: list[Any] = array.ravel().tolist()
-    elif array.dtype.itemsize > 8:
-        raise TypeError("long double arrays have no portable text")
-    else:
-        items = [float(item).hex() for item in array.ravel()]
-    return {"array": [str(array.dtype), list(array.shape), items]}
-
-
-def decode(value: Any) -> Any:
-    """Undo :func:`encode`."""
-    if not isinstance(value, dict):
-        return value
-    (kind, body), *rest = value.items()
-    if rest:
-        raise CounterexampleError(f"unknown structure with keys {sorted(value)}")
-    if kind == "float":
-        return float.fromhex(body)
-    if kind == "fraction":
-        return Fraction(int(body[0]), int(body[1]))
-    if kind == "scalar":
-        return decode(body)[()]
-    if kind == "array":
-        dtype, shape, items = body
-        numbers = [float.fromhex(item) for item in items] if np.dtype(dtype).kind == "f" else items
-        return np.array(numbers, dtype=dtype).reshape(shape)
-    if kind == "mapping":
-        return {decode(key): decode(item) for key, item in body}
-    if kind in ("tuple", "list"):
-        items = [decode(item) for item in body]
-        return tuple(items) if kind == "tuple" else items
-    if kind == "csr":
-        from scipy.sparse import csr_array
-
-        return csr_array((decode(body[0]), decode(body[1]), decode(body[2])), shape=tuple(body[3]))
-    raise CounterexampleError(f"unknown kind {kind!r}")
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, np.ndarray):
-        return value.size
-    if hasattr(value, "nnz"):
-        return int(value.nnz)
-    return sum(_size(item) for item in value.values()) if isinstance(value, Mapping) else 1
+    same_code: bool = False  # as when the file was written: then instance and numbers were checked against the seed
 
 
 # ------------------------------------------------------------------------------------------------------------------------ capture
 
 
-def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | None, steps: Sequence[ShrinkStep] = ()) -> Verdict:
+def capture(
+    verdict: Verdict, claim: Claim, unit: Unit, record: BlockRecord, folder: Path | None, steps: Sequence[ShrinkStep] = ()
+) -> Verdict:
     """Store the clearest violation of a refuted claim and return the verdict with it.
 
     Parameters
     ----------
     verdict : Verdict
         A refutation.
+    claim : Claim
+        The claim as its catalogue holds it (that of the unit may have been searched or shrunk): its code is named in the file.
     unit : Unit
         The block that holds the violation, for a single level.
     record : BlockRecord
@@ -160,6 +85,8 @@ def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | No
         "format": FORMAT,
         "claim": verdict.claim,
         "version": unit.claim.version,
+        "fingerprint": fingerprint(claim, unit.tier, unit.root),
+        "tier": unit.tier,
         "subject": record.subject,
         "family": record.family,
         "instance": record.instance,
@@ -178,13 +105,12 @@ def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | No
         "shrink": plain(steps),
         "versions": plain(verdict.provenance.get("versions", {})),
     }
-    text = json.dumps(body, indent=1)
-    name = hashlib.sha256(text.encode()).hexdigest()[:8]
-    path = ""
+    text, digest = seal(body)
+    name, path = digest[:8], ""
     if folder is not None:
         file = folder / "counterexamples" / verdict.claim / f"{name}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text + "\n", encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
         path = str(file)
     label = next(
         part.label
@@ -197,18 +123,18 @@ def capture(verdict: Verdict, unit: Unit, record: BlockRecord, folder: Path | No
 
 def _problem(instance: Instance) -> dict[str, Any]:
     """Return the arrays of an instance, or only their digest when they are too many or have no exact text."""
-    if _size(instance.params) + _size(instance.data) <= _MAX_NUMBERS and instance.env is None:
+    if count_numbers(instance.params) + count_numbers(instance.data) <= _MAX_NUMBERS and instance.env is None:
         try:
             return {"params": encode(dict(instance.params)), "data": encode(dict(instance.data))}
         except TypeError:
             pass
-    return {"rebuild": True}
+    return {"rebuild": True, "digest": None if instance.env is not None else digest_of([dict(instance.params), dict(instance.data)])}
 
 
 def _point(point: Mapping[str, Any]) -> Any:
     """Return the grid point as exact text (None where it has none): a shrunk or searched one is in no catalogue."""
     try:
-        return encode(dict(point)) if _size(point) <= _MAX_NUMBERS else None
+        return encode(dict(point)) if count_numbers(point) <= _MAX_NUMBERS else None
     except TypeError:
         return None
 
@@ -245,13 +171,19 @@ def find(name: str, runs: Path) -> Path:
     Raises
     ------
     CounterexampleError
-        None or several match.
+        Not an id, or none or several match.
     """
     if Path(name).is_file():
         return Path(name)
-    hits = sorted({path.stem: path for path in sorted(runs.rglob(f"counterexamples/*/{name}*.json"))}.values())
+    stored = sorted({path.stem: path for path in sorted(runs.rglob("counterexamples/*/*.json"))}.items())
+    known = ", ".join(stem for stem, _ in stored[:10]) + (", ..." if len(stored) > 10 else "") or "none"
+    if not re.fullmatch("[0-9a-f]{1,64}", name):
+        raise CounterexampleError(
+            f"{name!r} is neither a file nor an id: name one counterexample by its id (or its beginning), such as 9f2c, or by its file; "
+            f"stored below {runs}: {known}"
+        )
+    hits = [path for stem, path in stored if stem.startswith(name)]
     if len(hits) != 1:
-        known = ", ".join(sorted({path.stem for path in runs.rglob("counterexamples/*/*.json")})[:10]) or "none"
         raise CounterexampleError(f"{len(hits)} counterexamples match {name!r} below {runs}; stored: {known}")
     return hits[0]
 
@@ -274,29 +206,47 @@ def replay(name: str | Path, *, catalogue: Catalogue | str | None = None, runs: 
     Raises
     ------
     CounterexampleError
-        The file or its claim cannot be used.
+        The file or its claim cannot be used: it was edited, or its instance and numbers do not come from this claim.
     """
     path = find(str(name), Path(runs))
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = unseal(path.read_text(encoding="utf-8"))
         if body.get("format") != FORMAT:
             raise CounterexampleError(f"{path}: format {body.get('format')!r}, this version reads {FORMAT}")
         everything = catalogue if isinstance(catalogue, Catalogue) else load_catalogue(catalogue)
         if body["claim"] not in everything:
             raise CounterexampleError(f"{path}: claim {body['claim']!r} is not in the catalogue; name it with --catalogue")
+        claim = everything[body["claim"]]
         stored = float.fromhex(body["measured"]), float.fromhex(body["bound"])
-        source, trial, level = _measure_again(body, everything)
+        source, trial, level = _measure_again(body, claim)
+        measured, bound, _ = _numbers(source, level, trial)
+        same_code = body["fingerprint"] == fingerprint(claim, body["tier"], body["root"])
+        foreign = _foreign(body, source, (measured, bound) == stored) if same_code else ""
+    except (ExactTextError, UnicodeDecodeError) as error:
+        raise CounterexampleError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise CounterexampleError(f"{path}: not a counterexample of this claim ({type(error).__name__}: {error})") from error
-    measured, bound, _ = _numbers(source, level, trial)
-    return Replay(
-        path.stem,
-        body["claim"],
-        is_violation(source, level, trial),
-        measured,
-        bound,
-        *stored,
-    )
+    if foreign:
+        raise CounterexampleError(f"{path}: this file's numbers do not come from this claim: {foreign}, though the code is the same")
+    return Replay(path.stem, body["claim"], is_violation(source, level, trial), measured, bound, *stored, same_code)
+
+
+def _foreign(body: Mapping[str, Any], source: Trials, equal: bool) -> str:
+    """Say in what a file differs from what its seed gives under the code that wrote it (empty where nothing does)."""
+    if not equal:
+        return (
+            f"measured and bound are {body['measured']} and {body['bound']} in the file, and others when they are computed from its arrays"
+        )
+    rng = source.unit.random_stream()
+    fresh = Trials(source.unit)
+    for _ in range(body["trial"] + 1):
+        instance = fresh.instance(rng)
+        state = _state_text(rng.bit_generator.state)
+        fresh.measure(instance, rng)
+    drawn = json.loads(json.dumps(_problem(instance)))
+    if any(body.get(name) != value for name, value in drawn.items()):
+        return "its instance is not the one that its seed gives"
+    return "" if state == body["generator"] else "its generator is not the one that its seed gives"
 
 
 def _family(claim: Claim, name: str, index: int, point: Mapping[str, Any] | None) -> Family:
@@ -308,13 +258,12 @@ def _family(claim: Claim, name: str, index: int, point: Mapping[str, Any] | None
     return replace(base, grid=grid) if name == base.name else pinned(base, grid)
 
 
-def _measure_again(body: Mapping[str, Any], everything: Catalogue) -> tuple[Trials, Trial, float | None]:
-    claim = everything[body["claim"]]
+def _measure_again(body: Mapping[str, Any], claim: Claim) -> tuple[Trials, Trial, float | None]:
     family = _family(claim, body["family"], body["instance"], decode(body["point"]))
     subject = next(subject for subject in claim.subjects if subject.name == body["subject"])
     level = None if body["level"] is None else float.fromhex(body["level"])
     unit = Unit(
-        claim, None, "", subject, family, body["instance"], (level,), body["stream"], body["block"], 1, "quick", body["root"],
+        claim, None, "", subject, family, body["instance"], (level,), body["stream"], body["block"], 1, body["tier"], body["root"],
         f"replay {json.dumps(body['point'])}", claim.tiers["quick"].seconds,
     )  # fmt: skip
     source = Trials(unit)
@@ -322,6 +271,9 @@ def _measure_again(body: Mapping[str, Any], everything: Catalogue) -> tuple[Tria
         rng = unit.random_stream()
         for _ in range(body["trial"] + 1):
             trial = source.measure(source.instance(rng), rng)
+        digest = _problem(trial.instance).get("digest")
+        if body["digest"] not in (None, digest):
+            raise CounterexampleError("its instance was too large to be stored, and its seed gives another one today")
         return source, trial, level
     instance = Instance(decode(body["params"]), decode(body["data"]), key=InstanceKey(body["family"], body["instance"]))
     bits = np.random.PCG64DXSM()

@@ -286,7 +286,7 @@ class _Session:
         if verdict.status != "REFUTED" or best is None:
             return verdict
         reduced = reduce_violation(case.track.unit_of(best), best)
-        return capture(verdict, reduced.unit, reduced.record, self.folder, reduced.steps)
+        return capture(verdict, case.claim, reduced.unit, reduced.record, self.folder, reduced.steps)
 
     def _result(self, tier: Tier, root: int) -> RunResult:
         return RunResult(

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,11 @@ def mutant_fingerprint(base: str, mutant: Mutant) -> str:
     return hashlib.sha256(f"{base}|{mutant.where}|{_code(mutant.make)}".encode()).hexdigest()[:16]
 
 
+def digest_of(value: Any) -> str:
+    """Name a value by a digest of its exact content."""
+    return hashlib.sha256(_code(value).encode()).hexdigest()[:16]
+
+
 @cache
 def _package(name: str) -> str:
     """Identify the code of a top-level package: its version where installed, the hash of its sources where it is being edited."""
@@ -107,7 +113,28 @@ def _callable(value: Any) -> str:
     except (OSError, TypeError):
         code = getattr(value, "__code__", None)
         source = type(value).__name__ if code is None else f"{code.co_code.hex()}{code.co_names}{code.co_consts}"
-    return re.sub(r" at 0x[0-9a-f]+", "", f"{getattr(value, '__qualname__', '')}|{package}|{source}")
+    return re.sub(r" at 0x[0-9a-f]+", "", f"{getattr(value, '__qualname__', '')}|{package}|{source}|{_bound_values(value)}")
+
+
+def _bound_values(function: Any) -> str:
+    """Identify the constants that a function carries: its defaults and what it closes over.
+
+    Values that may change while they are held (lists, counters) are left out: they are state, and state is what the repetition of blocks
+    is for.
+    """
+    held = [*(getattr(function, "__defaults__", None) or ()), *(getattr(function, "__kwdefaults__", None) or {}).values()]
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            held.append(cell.cell_contents)
+        except ValueError:  # a name that is bound later
+            continue
+    return ",".join(_code(item) for item in held if _is_constant(item))
+
+
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, tuple | frozenset):
+        return all(map(_is_constant, value))
+    return value is None or isinstance(value, bool | int | float | complex | str | bytes | Fraction | np.ndarray | np.generic)
 
 
 def provenance() -> dict[str, Any]:

@@ -60,9 +60,13 @@ def reduce_violation(unit: Unit, record: BlockRecord) -> Reduced:
         return kept
     tester = _Tester(unit)
     base = next((f for f in unit.claim.families if f.name + PINNED == unit.family.name), None)
-    if base is not None:
-        return _searched(tester, base, unit.family.grid[unit.instance]) or kept
-    return _generated(tester, unit.family) or kept
+    try:
+        if base is not None:
+            return _searched(tester, base, unit.family.grid[unit.instance]) or kept
+        return _generated(tester, unit.family) or kept
+    except (Exception, SystemExit) as error:  # the claim's own code, on problems that its author never listed: the violation stands
+        failed = ShrinkStep("smaller problem", "", f"{type(error).__name__}: {error}", math.nan, 0, False)
+        return replace(kept, steps=(failed,))
 
 
 class _Tester:

@@ -12,7 +12,9 @@ from hypothesis.extra import numpy as npst
 from scipy.sparse import csr_array
 
 from proofs_check import Catalogue, Family, Instance, Mutant, replay, run
-from proofs_check.counterexamples import CounterexampleError, decode, encode
+from proofs_check.cli import main
+from proofs_check.counterexamples import CounterexampleError
+from proofs_check.exact import decode, encode, seal, unseal
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
@@ -85,11 +87,97 @@ def test_an_unusable_file_is_refused(tmp_path):
     with pytest.raises(CounterexampleError, match="not in the catalogue"):
         replay(found.path, catalogue=Catalogue("empty"))
     path = tmp_path / "broken.json"
-    for text, words in (('{"format": 7}', "format 7"), ('{"format": 1, "claim": "ZZ-01"}', "not a counterexample")):
+    body = unseal(Path(found.path).read_text())
+    for text, words in (
+        ("", "not JSON"),
+        ("[]", "no entry 'sha256'"),
+        (seal({"format": 7})[0], "format 7"),
+        (seal({"format": 2, "claim": "ZZ-01"})[0], "not a counterexample"),
+        (seal(body | {"measured": None})[0], "not a counterexample"),
+        (seal(body | {"data": {"surprise": 1}})[0], "unknown kind 'surprise'"),
+    ):
         path.write_text(text)
         with pytest.raises(CounterexampleError, match=words):
             replay(path, catalogue=catalogue())
-    body = json.loads(Path(found.path).read_text())
-    path.write_text(json.dumps(body | {"measured": None}))
-    with pytest.raises(CounterexampleError, match="not a counterexample"):
-        replay(path, catalogue=catalogue())
+
+
+@pytest.mark.parametrize("name", ["*", "9f2c*", "no/such/file.json", "", "../x", "9F2C"])
+def test_what_is_neither_an_id_nor_a_file_is_wrong_usage_that_says_what_is_right(tmp_path, name, capsys):
+    known = run("ZZ-01", catalogue=catalogue(), out=tmp_path, mutants="none").verdicts[0].counterexamples[0].id
+    assert main(["replay", name, "--runs", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert f"{name!r} is neither a file nor an id: name one counterexample by its id" in err
+    assert known in err
+
+
+# --------------------------------------------------------------------------------------------------------------- files changed by hand
+
+
+def test_an_edited_file_is_refused(tmp_path):
+    """Any digit that is changed by hand: the digest no longer belongs to the content."""
+    found = run("ZZ-01", catalogue=catalogue(), out=tmp_path, mutants="none").verdicts[0].counterexamples[0]
+    text = Path(found.path).read_text()
+    for old, new in ((found.measured.hex(), "0x1p+3"), ('"trial": ', '"trial": 1'), ('"float64"', '"float32"'), ('"ZZ-01"', '"ZZ-02"')):
+        changed = text.replace(old, new, 1)
+        assert changed != text
+        Path(found.path).write_text(changed)
+        with pytest.raises(CounterexampleError, match="edited or damaged"):
+            replay(found.path, catalogue=catalogue())
+    Path(found.path).write_text(json.dumps(json.loads(text)))  # another layout is the same content
+    assert replay(found.path, catalogue=catalogue()).violated
+
+
+def _larger(body):
+    name, (kind, shape, items) = body["data"]["mapping"][0][0], body["data"]["mapping"][0][1]["array"]
+    return {"data": {"mapping": [[name, {"array": [kind, shape, [(9.0).hex(), *items[1:]]]}]]}}
+
+
+@pytest.mark.parametrize("claim", ["ZZ-01", "ZZ-02"])
+@pytest.mark.parametrize(
+    ("forged", "words"),
+    [
+        (lambda body: {"measured": (9.5).hex()}, "others when they are computed from its arrays"),
+        (lambda body: {"bound": (0.5).hex()}, "others when they are computed from its arrays"),
+        (_larger, "others when they are computed"),
+        (lambda body: {"trial": body["trial"] + 1}, "is not the one that its seed gives"),
+        (lambda body: {"block": body["block"] + 1}, "is not the one that its seed gives"),
+    ],
+)
+def test_a_forged_file_with_the_right_digest_is_found_out_while_the_code_is_the_same(tmp_path, claim, forged, words):
+    cat = catalogue()
+    found = run(claim, catalogue=cat, out=tmp_path, mutants="none").verdicts[0].counterexamples[0]
+    assert replay(found.path, catalogue=cat).same_code
+    body = unseal(Path(found.path).read_text())
+    Path(found.path).write_text(seal(body | forged(body))[0])
+    with pytest.raises(CounterexampleError, match=f"this file's numbers do not come from this claim: .*{words}"):
+        replay(found.path, catalogue=cat)
+
+
+def test_a_consistent_forgery_is_found_out_by_its_seed(tmp_path):
+    """Array, measured value and digest fit each other; only the seed tells that the claim's family never drew this array."""
+    cat = catalogue()
+    found = run("ZZ-01", catalogue=cat, out=tmp_path, mutants="none").verdicts[0].counterexamples[0]
+    body = unseal(Path(found.path).read_text())
+    body |= _larger(body)
+    bits = np.random.PCG64DXSM()
+    bits.state = {**body["generator"], "state": {k: int(v) for k, v in body["generator"]["state"].items()}}
+    forged = seal(body | {"measured": (9.0 + 0.1 * np.random.Generator(bits).random()).hex()})[0]
+    Path(found.path).write_text(forged)
+    with pytest.raises(CounterexampleError, match="its instance is not the one that its seed gives"):
+        replay(found.path, catalogue=cat)
+
+
+def test_after_a_change_of_the_code_other_numbers_are_news_and_no_forgery(tmp_path):
+    found = run("ZZ-01", catalogue=catalogue(), out=tmp_path, mutants="none").verdicts[0].counterexamples[0]
+    again = replay(found.path, catalogue=catalogue(scale=2.0))
+    assert (again.violated, again.same_code, again.stored_measured) == (True, False, found.measured)
+    assert again.measured > found.measured
+
+
+def test_a_large_instance_whose_seed_gives_another_one_today_is_refused(tmp_path):
+    def family(shift):
+        return Family("gauss", lambda rng, point: Instance({"n": 5}, {"x": shift + rng.standard_normal(250_000)}))
+
+    found = run("ZZ-01", catalogue=catalogue(family=family(0.0)), out=tmp_path, mutants="none").verdicts[0].counterexamples[0]
+    with pytest.raises(CounterexampleError, match="its seed gives another one today"):
+        replay(found.path, catalogue=catalogue(family=family(0.5)))

@@ -1,13 +1,15 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofs_check import Catalogue, Family, Instance, Mutant, SearchSpace, replay, run
+from proofs_check import Budget, Catalogue, Family, Instance, Mutant, SearchSpace, replay, run
+from proofs_check.exact import unseal
 from proofs_check.reducing import _ladder
 from proofs_check.search import Objective, search_worst
 from proofs_check.shrink import _row_deletions, shrink
@@ -202,3 +204,38 @@ def test_searched_random_statistic_shrinks_by_fresh_trials(tmp_path):
     _, verdict = _run(replace(claim, tiers=few, families=(replace(claim.families[0], grid=({"n": 6},)),)), tmp_path)
     assert verdict.status == "REFUTED"
     assert "n=3" in verdict.counterexamples[0].part
+
+
+def test_a_decoder_that_falls_over_on_smaller_problems_ends_the_shrinking_and_not_the_run(tmp_path):
+    """The shrinker asks for sizes that the author never listed; what the claim's code raises there leaves the violation as it was found."""
+
+    def two_numbers(x, point):
+        return Instance({**point, "size": abs(x[0]) + abs(x[1])}, {"x": x})  # IndexError at n = 1
+
+    cat = Catalogue("tests/fragile")
+    cat.inequality(
+        "TST-06",
+        bound=lambda *, n: 1.0,
+        families=[Family("pairs", lambda rng, p: two_numbers(np.zeros(2), p), ({"n": 2},), search=SearchSpace(size, two_numbers))],
+        impl={"f": len},
+        mutants=[Mutant("none", "impl", {"f": lambda f: f}, why="not run here")],
+        source="folklore",
+        plain="two numbers are small",
+        budgets={tier: Budget(1, 1, search_evals=100) for tier in ("quick", "full", "nightly")},
+    )(lambda inst, rng, impl: inst.size)
+    cat.inequality("TST-07", **_TRUE)(lambda inst, rng, impl: 0.0)
+    first, second = run((), catalogue=cat, mutants="none", out=tmp_path).verdicts
+    assert (first.status, second.status) == ("REFUTED", "SURVIVED")
+    steps = unseal(Path(first.counterexamples[0].path).read_text())["shrink"]
+    assert [step["after"] for step in steps] == ["IndexError: index 1 is out of bounds for axis 0 with size 1"]
+    assert replay(first.counterexamples[0].path, catalogue=cat).violated
+
+
+_TRUE = {
+    "bound": lambda *, n: 1.0,
+    "families": {"one": [{"n": 1}]},
+    "impl": {"f": len},
+    "mutants": [Mutant("none", "impl", {"f": lambda f: f}, why="not run here")],
+    "source": "folklore",
+    "plain": "zero is at most one",
+}
