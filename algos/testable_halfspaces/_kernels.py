@@ -34,6 +34,7 @@ def ramp_rows(X: Table, y: Array, w: Array, sigma: float, total: Array) -> tuple
     """
     n, d = X.shape
     margins = np.empty(_CHUNK)
+    heights = np.empty(_CHUNK)
     slopes = np.empty(_CHUNK)
     inside = np.empty(_CHUNK + 1, np.int64)
     inverse = 1.0 / sigma
@@ -51,8 +52,11 @@ def ramp_rows(X: Table, y: Array, w: Array, sigma: float, total: Array) -> tuple
             a = abs(margins[i]) * inverse
             r = min(max(3.0 * a - 0.5, 0.0), 1.0)
             height = 1.5 * min(a, 1.0 / 6.0) + 0.5 * r * (1.0 - r * r * (1.0 - 0.5 * r))
-            loss += height if margins[i] * label < 0.0 else -height
+            heights[i] = height if margins[i] * label < 0.0 else -height
             slopes[i] = label * (1.0 - r * r * (3.0 - 2.0 * r))
+        # a loop of its own: beside stores, the order of the sum would hang on where the arrays lie in memory
+        for i in range(size):
+            loss += heights[i]
         count = 0
         for i in range(size):
             inside[count] = i

@@ -121,6 +121,19 @@ def test_pieces_of_any_size_give_the_same_bits():
     assert whole.hessian_product([0.0, 1.0, 1.0]).tobytes() == pieces.hessian_product([0.0, 1.0, 1.0]).tobytes()
 
 
+def test_loss_does_not_depend_on_where_the_rows_lie_in_memory():
+    """A sum in a loop that also stores was taken in another order where the labels lay close before the kernel's own arrays."""
+    rng = np.random.default_rng(0)
+    X, y, w = rng.standard_normal((300, 3)), rng.choice([-1.0, 1.0], 300), read_only(np.array([0.6, 0.0, 0.8]))
+    seen, places = set(), np.random.default_rng(1)
+    for _ in range(1500):
+        neighbours = [np.empty(int(places.integers(1, 1200))) for _ in range(int(places.integers(0, 40)))]
+        labels = y.copy()
+        neighbours[::2] = [None] * len(neighbours[::2])  # holes that the kernel's arrays may fill
+        seen.add(ramp_rows(read_only(X), read_only(labels), w, 1.0, np.zeros(3))[0])
+    assert len(seen) == 1
+
+
 def test_huge_margins_do_not_spoil_the_sums():
     X, y, w = problem(0, n=20)
     X[3] *= 1e150
