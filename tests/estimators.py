@@ -1,6 +1,7 @@
 """Cheap instances of every estimator of the package: what the estimator checks run over. A new estimator adds a line here."""
 
 from algos.lp_embeddings import LpCoreset, LpSubspaceEmbedding, QuantilePath, SampledLpRegressor, SampledQuantileRegressor
+from algos.testable_halfspaces import TestableHalfspace
 
 ESTIMATORS = [
     LpCoreset(),
@@ -18,4 +19,6 @@ ESTIMATORS = [
     SampledQuantileRegressor(quantile=0.3, fit_intercept=False),
     SampledQuantileRegressor(certify=False),
     SampledQuantileRegressor(certify=False, sampler="leverage", fit_intercept=False),
+    TestableHalfspace(calibration="theory", on_reject="ignore"),
+    TestableHalfspace("massart", eta=0.2, marginal=None, target_transform="standardize", fit_intercept=False, on_reject="ignore"),
 ]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
     from algos.testable_halfspaces.distribution_shift import ShiftBound, predict_mask, shift_bound
+    from algos.testable_halfspaces.estimators import TestableHalfspace
     from algos.testable_halfspaces.exact_oracles import ExactError, exact_halfspace_error
     from algos.testable_halfspaces.instances import HalfspaceInstance, make_halfspace
     from algos.testable_halfspaces.moment_tests import FourthMoment, fourth_moment_search, gaussian_moment_test
@@ -52,6 +53,7 @@ _HOMES = {
     "RampPath": "ramp_learner",
     "ShiftBound": "distribution_shift",
     "TestResult": "results",
+    "TestableHalfspace": "estimators",
     "VerifyReport": "certificates",
     "agnostic_certificate": "certificates",
     "band_statistics": "band_statistics",
@@ -92,6 +94,7 @@ __all__ = [
     "RampPath",
     "ShiftBound",
     "TestResult",
+    "TestableHalfspace",
     "VerifyReport",
     "agnostic_certificate",
     "band_statistics",

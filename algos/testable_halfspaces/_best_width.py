@@ -12,7 +12,7 @@ from algos.testable_halfspaces._halfspace_certificate import HalfspaceCertificat
 from algos.testable_halfspaces._search import Cones, Search
 from algos.testable_halfspaces.bounds import HALF_WIDTH, gradient_deviation
 
-__all__ = ["best_agnostic", "best_massart", "default_widths"]
+__all__ = ["best_agnostic", "best_massart", "default_widths", "predicted_angle"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def _shortlist(view: View, labels: FloatArray, sigmas: list[float], advantage: f
     waited = 0
     for sigma in sorted(sigmas):
         search = Search.of(view, labels, sigma, quartic=quartic)
-        predicted = _predicted_angle(search, advantage, math.log(4.0 * kept / delta))
+        predicted = predicted_angle(search, advantage, math.log(4.0 * kept / delta))
         waited = waited + 1 if ranked and predicted >= min(entry[0] for entry in ranked) < math.inf else 0
         ranked = sorted([*ranked, (predicted, search)], key=lambda entry: entry[0])[:kept]
         if waited >= _PATIENCE:
@@ -85,13 +85,19 @@ def _shortlist(view: View, labels: FloatArray, sigmas: list[float], advantage: f
     return [search for _, search in ranked]
 
 
-def _predicted_angle(search: Search, advantage: float, log_term: float) -> float:
+def predicted_angle(search: Search, advantage: float, log_term: float, n: int | None = None, n_learn: float = math.inf) -> float:
+    """Return the tangent excluded by n rows like these if the gradient were as long as noise makes it; labels are not looked at.
+
+    A halfspace that is stationary on n_learn other rows has their noise in its gradient, too.
+    """
     statistics, band = search.statistics, search.band
     if search.view.k == 0:
         return 0.0
+    rows = band.n if n is None else n
     pushed = band.psi * band.rho
-    deviation = gradient_deviation(second=statistics.N2, largest=2.0 * statistics.largest, log_term=log_term, n=band.n, advantage=advantage)
-    tau = search.smallest_excluded(math.sqrt(float(pushed @ pushed)) / band.n + deviation, advantage)
+    noise = math.sqrt(float(pushed @ pushed) / band.n * (1.0 / rows + 1.0 / n_learn))
+    deviation = gradient_deviation(second=statistics.N2, largest=2.0 * statistics.largest, log_term=log_term, n=rows, advantage=advantage)
+    tau = search.smallest_excluded(noise + deviation, advantage)
     return math.inf if tau is None else tau
 
 

@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from algos.common.randomness import child
-from algos.common.validation import check_range
+from algos.common.validation import check_option, check_range
+from algos.testable_halfspaces._fit_steps import certify_chosen, choose, learn, split
+from algos.testable_halfspaces._target_map import Transform, chosen_rows
+from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 from algos.testable_halfspaces.calibration import each_replicate, null_rank
 from algos.testable_halfspaces.certificates import HalfspaceCertificate, massart_certificate
 from algos.testable_halfspaces.instances import make_halfspace
-from algos.testable_halfspaces.ramp_learner import Candidate, ramp_path
+from algos.testable_halfspaces.ramp_learner import Candidate
 from algos.testable_halfspaces.results import InfeasibleEps
 
 __all__ = ["best_massart_certificate", "check_feasible", "minimal_eps"]
@@ -75,15 +79,17 @@ def minimal_eps(
     delta: float = 0.05,
     level: float = 0.05,
     learn_fraction: float = 0.5,
+    fit_intercept: bool = False,
+    target_transform: Transform = None,
     n_calibration: int = 39,
     key: int = 0,
     n_jobs: int | None = None,
 ) -> float:
     r"""Return the excess error that n Gaussian rows with label noise let the learner certify, but for a share `level` of the tables.
 
-    Tables with standard Gaussian rows are learned and certified as a user's would be, once with random flips of probability eta and once
-    with flips only where a second halfspace at 0.8 rad disagrees. The excess of each kind of noise is ranked, and the larger of the two
-    order statistics of rank :math:`\lceil(1-\alpha)(m+1)\rceil` is returned.
+    Tables with standard Gaussian rows are learned and certified as `TestableHalfspace` does it with a user's, once with random flips of
+    probability eta and once with flips only where a second halfspace at 0.8 rad disagrees. The excess of each kind of noise is ranked, and
+    the larger of the two order statistics of rank :math:`\lceil(1-\alpha)(m+1)\rceil` is returned.
 
     Parameters
     ----------
@@ -97,6 +103,10 @@ def minimal_eps(
         Share :math:`\alpha` of such tables on which the certified excess may be larger. It holds for these two kinds of noise only.
     learn_fraction : float, default=0.5
         Share of the rows that learn; the others certify.
+    fit_intercept : bool, default=False
+        Whether halfspaces have an intercept; that of the tables is 0.
+    target_transform : {None, "whiten", "standardize"}, default=None
+        Map of the rows, fitted on those that learn.
     n_calibration : int, default=39
         Tables of each kind, at least ``1 / level - 1``.
     key : int, default=0
@@ -116,7 +126,7 @@ def minimal_eps(
 
     Notes
     -----
-    Time: twice ``n_calibration`` fits with their certificates.
+    Time: twice ``n_calibration`` fits with their certificates. The last 32 results of a process are remembered.
 
     Examples
     --------
@@ -132,33 +142,64 @@ def minimal_eps(
     share = check_range(learn_fraction, name="learn_fraction", low=0.0, high=1.0, low_open=True, high_open=True)
     count = check_range(n_calibration, name="n_calibration", low=1, integer=True)
     seed = check_range(key, name="key", low=0, integer=True)
+    check_option(target_transform, (None, "whiten", "standardize"), name="target_transform")
     rank = null_rank(count, alpha)
-    learn = min(max(round(share * rows), 4), rows - 4)
+    task = _Task(rows, columns, rate, false, share, bool(fit_intercept), target_transform)
+    known = _remembered.get((task, rank, count, seed))
+    if known is None:
 
-    def one(j: int) -> list[float]:
-        return [_certified(rows, columns, rate, noise, false, learn, child(seed, "eps", noise, j)) for noise in ("rcn", "massart")]
+        def one(j: int) -> list[float]:
+            return [_certified(task, noise, child(seed, "eps", noise, j)) for noise in ("rcn", "massart")]
 
-    excess = np.array(each_replicate(one, count, n_jobs))
-    return float(np.max(np.sort(excess, axis=0)[rank - 1]))
-
-
-def _certified(n: int, d: int, eta: float, noise: Any, delta: float, learn: int, rng: np.random.Generator) -> float:
-    X, y, _ = make_halfspace(n, d, noise=noise, rate=eta, random_state=rng)
-    path = ramp_path(X[:learn], y[:learn], random_state=rng)
-    return best_massart_certificate(path, X[learn:], y[learn:], eta, delta).eps_hat
+        excess = np.array(each_replicate(one, count, n_jobs))
+        known = float(np.max(np.sort(excess, axis=0)[rank - 1]))
+        _remembered[(task, rank, count, seed)] = known
+        while len(_remembered) > _KEPT:
+            del _remembered[next(iter(_remembered))]
+    return known
 
 
-def check_feasible(eps: float, smallest: float, *, n: int, d: int, eta: float) -> float:
-    """Return the accuracy asked for, or raise if Gaussian data would not reach it.
+@dataclass(frozen=True)
+class _Task:
+    """Shape of a simulated table, and how it is learned and certified."""
+
+    n: int
+    d: int
+    eta: float
+    delta: float
+    learn_fraction: float
+    lift: bool
+    transform: Transform
+
+
+_KEPT = 32
+_remembered: dict[tuple[_Task, int, int, int], float] = {}
+
+
+def _certified(task: _Task, noise: Literal["rcn", "massart"], rng: np.random.Generator) -> float:
+    X, y, _ = make_halfspace(task.n, task.d, noise=noise, rate=task.eta, random_state=rng)
+    certifies = split(task.n, task.learn_fraction, rng)
+    quartic = task.d + task.lift <= MAX_QUARTIC_DIM
+    learned = learn(X, y, ~certifies, transform=task.transform, lift=task.lift, rng=rng)
+    options: dict[str, Any] = {"eta": task.eta, "delta": task.delta, "quartic": quartic}
+    chosen = choose(learned, "massart", n_certify=int(np.count_nonzero(certifies)), **options)
+    rows = chosen_rows(X, certifies, learned.map.columns)
+    return certify_chosen(rows, y[certifies], learned.map, chosen, "massart", **options).certificate.eps_hat
+
+
+def check_feasible(eps: float, smallest: float, *, n: int, what: str) -> float:
+    """Return the accuracy asked for, or raise if it is out of reach.
 
     Parameters
     ----------
     eps : float
         Excess error that a user wants certified.
     smallest : float
-        What `minimal_eps` found for the same shape and noise.
-    n, d, eta :
-        For the message.
+        The least that can be expected, such as what `minimal_eps` found.
+    n : int
+        Rows, for the message.
+    what : str
+        What reaches no less, for the message.
 
     Returns
     -------
@@ -172,13 +213,13 @@ def check_feasible(eps: float, smallest: float, *, n: int, d: int, eta: float) -
     Examples
     --------
     >>> from algos.testable_halfspaces.achievable import check_feasible
-    >>> check_feasible(0.2, 0.1, n=1000, d=2, eta=0.1)
+    >>> check_feasible(0.2, 0.1, n=1000, what="Gaussian rows")
     0.2
     """
     wanted = check_range(eps, name="eps", low=0.0, low_open=True)
     if wanted < smallest or math.isnan(smallest):
         raise InfeasibleEps(
-            f"eps={eps} cannot be certified with n={n} rows, d={d}, eta={eta}: even Gaussian data give {smallest:.3g}. "
+            f"eps={eps} cannot be certified: {n} {what} give {smallest:.3g}. "
             f"Ask for eps >= {smallest:.3g}, give more rows, or force=True to fit nevertheless"
         )
     return float(wanted)

@@ -37,11 +37,12 @@ def test_vacuous_candidates_are_told_apart_by_their_mistakes():
 def test_minimal_eps_is_the_ranked_value_of_its_own_tables(monkeypatch):
     drawn = {}
 
-    def certified(n, d, eta, noise, delta, learn, rng):
+    def certified(task, noise, rng):
         drawn.setdefault(noise, []).append(rng.random())
         return drawn[noise][-1]
 
     monkeypatch.setattr(achievable, "_certified", certified)
+    monkeypatch.setattr(achievable, "_remembered", {})
     found = minimal_eps(100, 2, 0.1, n_calibration=19, level=0.1, key=3)
     assert found == max(sorted(values)[17] for values in drawn.values())  # rank ceil(0.9 * 20) = 18
     assert drawn["rcn"][4] == child(3, "eps", "rcn", 4).random()
@@ -53,11 +54,20 @@ def test_more_rows_and_less_noise_certify_more():
     assert many < noisy
 
 
+def test_an_intercept_and_a_fitted_map_cost_accuracy():
+    plain, lifted, whitened = (
+        minimal_eps(16_000, 3, 0.1, n_calibration=3, level=0.25, fit_intercept=lift, target_transform=transform)
+        for lift, transform in ((False, None), (True, None), (False, "whiten"))
+    )
+    assert plain < lifted < 1.0  # one dimension more to exclude
+    assert 0.8 * plain < whitened < 1.2 * plain  # the map of 8000 Gaussian rows is close to the identity
+
+
 def test_accuracy_out_of_reach_is_refused_with_what_is_in_reach():
-    with pytest.raises(InfeasibleEps, match=r"eps=0\.01 cannot be certified with n=1000 rows, d=5, eta=0\.2: even Gaussian data give 0\.3"):
-        check_feasible(0.01, 0.3, n=1000, d=5, eta=0.2)
+    with pytest.raises(InfeasibleEps, match=r"eps=0\.01 cannot be certified: 1000 Gaussian rows give 0\.3\. Ask for eps >= 0\.3"):
+        check_feasible(0.01, 0.3, n=1000, what="Gaussian rows")
     with pytest.raises(ValueError, match=r"eps=0\.0 is outside"):
-        check_feasible(0.0, 0.3, n=1000, d=5, eta=0.2)
+        check_feasible(0.0, 0.3, n=1000, what="Gaussian rows")
     with pytest.raises(ValueError, match=r"gives 3 ranked tables, level=0\.05 needs 19"):
         minimal_eps(100, 2, 0.1, n_calibration=3)
     with pytest.raises(ValueError, match=r"eta=0.5 is outside \[0, 0.5\)"):
