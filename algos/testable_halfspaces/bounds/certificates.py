@@ -15,6 +15,7 @@ import numpy.typing as npt
 from algos.testable_halfspaces.bounds._checks import need, need_rate
 
 __all__ = [
+    "LAST_TUNED",
     "gradient_deviation",
     "minorant_target",
     "mistake_push",
@@ -25,7 +26,7 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 
-_LAST_TUNED = 0.75
+LAST_TUNED = 0.75
 """Largest c for which the best radius under Gaussian moments, R^2 = (3 - c^2) / (1 - c^2), is used; it runs away as c tends to 1."""
 
 _RADIUS_MARGIN = 0.95
@@ -76,7 +77,8 @@ def quartic_minorant(*, c: npt.ArrayLike, advantage: float) -> tuple[FloatArray,
 
     Notes
     -----
-    For c up to about 1/2 no even quartic below :math:`f_c` has a larger mean under moments (1, 3).
+    For c up to 3/4 no even quartic below :math:`f_c` has a larger mean under moments (1, 3): there it equals the mean of :math:`f_c` under
+    the law on :math:`\pm c` and :math:`\pm R` that has these moments.
 
     Examples
     --------
@@ -86,7 +88,7 @@ def quartic_minorant(*, c: npt.ArrayLike, advantage: float) -> tuple[FloatArray,
     need_rate(advantage)
     c = np.asarray(c, dtype=np.float64)
     need(bool(np.all(c >= 0.0)), "c must not be negative")
-    tuned = np.minimum(c, _LAST_TUNED) ** 2
+    tuned = np.minimum(c, LAST_TUNED) ** 2
     square = (3.0 - tuned) / (1.0 - tuned)
     radius = np.sqrt(square)
     usable = c < _RADIUS_MARGIN * radius

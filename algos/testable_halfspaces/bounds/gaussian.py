@@ -3,13 +3,15 @@ r"""What the certificates give for standard Gaussian rows and infinitely many of
 Angles are in units of the band: as :math:`\sigma\to0` every bound depends on :math:`\tan\theta/\sigma` alone.
 """
 
+import functools
+import itertools
 import math
 
 import numpy as np
 import numpy.typing as npt
 
 from algos.testable_halfspaces.bounds._checks import need, need_positive, need_rate
-from algos.testable_halfspaces.bounds.certificates import mistake_push, quartic_minorant
+from algos.testable_halfspaces.bounds.certificates import LAST_TUNED, mistake_push, quartic_minorant
 from algos.testable_halfspaces.bounds.disagreement import gaussian_disagreement_slope
 from algos.testable_halfspaces.bounds.ramp_learner import FLAT_SHARE, HALF_WIDTH, ramp_density
 
@@ -30,10 +32,10 @@ DENSITY_AT_ZERO = 1.0 / math.sqrt(2.0 * math.pi)
 _NODES = 80  # on each smooth piece: far beyond the accuracy of float64
 
 
-def _band_nodes() -> tuple[FloatArray, FloatArray]:
-    """Margins in units of sigma and quadrature weights for integrals over the band, both sides together."""
+def _band_nodes(*breaks: float) -> tuple[FloatArray, FloatArray]:
+    """Margins in units of sigma and quadrature weights for integrals over the band, both sides together; smooth between the breaks."""
     x, w = np.polynomial.legendre.leggauss(_NODES)
-    pieces = [(0.0, FLAT_SHARE), (FLAT_SHARE, HALF_WIDTH)]
+    pieces = list(itertools.pairwise(sorted({0.0, FLAT_SHARE, HALF_WIDTH, *(place for place in breaks if 0.0 < place < HALF_WIDTH)})))
     nodes = np.concatenate([0.5 * (b - a) * x + 0.5 * (a + b) for a, b in pieces])
     weights = np.concatenate([0.5 * (b - a) * w for a, b in pieces])
     return nodes, 2.0 * weights
@@ -71,6 +73,16 @@ def gaussian_band_moments(*, sigma: float) -> dict[str, float]:
     }
 
 
+@functools.lru_cache(maxsize=64)
+def _bends(advantage: float) -> tuple[float, float]:
+    """Return the thresholds c at which the mean of the minorant has a bend: the last tuned radius, and the end of the quartic."""
+    low, high = LAST_TUNED, 2.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if quartic_minorant(c=middle, advantage=advantage)[2] > 0.0 else (low, middle)
+    return LAST_TUNED, high
+
+
 def gaussian_push(*, angle: float, advantage: float, quartic: bool = True) -> float:
     r"""Lower bound on the mean push towards a halfspace with :math:`\tan\theta=` `angle` :math:`\cdot\sigma`.
 
@@ -91,7 +103,7 @@ def gaussian_push(*, angle: float, advantage: float, quartic: bool = True) -> fl
     """
     need_positive(angle, "angle")
     need_rate(advantage)
-    a, weights = _band_nodes()
+    a, weights = _band_nodes(*(angle * c for c in _bends(float(advantage)))) if quartic else _band_nodes()
     psi = ramp_density(margin=a, sigma=1.0)
     c = a / angle
     if quartic:
@@ -133,7 +145,7 @@ def gaussian_excluded_angle(*, advantage: float, quartic: bool = True, slack: fl
     low, high = math.log(1e-3), math.log(1e6)
     if excess(high) <= 0.0:
         return math.inf
-    return math.exp(float(brentq(excess, low, high, xtol=1e-12)))
+    return math.exp(float(brentq(excess, low, high, xtol=1e-14)))
 
 
 def gaussian_agnostic_angle(*, widths: float) -> float:

@@ -63,7 +63,7 @@ FloatArray = npt.NDArray[np.float64]
         ),
     ],
     tight=0.999999,
-    budgets=few_evaluations((8, 64, 1024), (800, 10_000, 500_000)),
+    budgets=few_evaluations((8, 64, 1024), (400, 4000, 500_000)),
     companions=("HS-06a",),
     mutants=[
         Mutant(
@@ -284,7 +284,7 @@ _HERMITE = np.polynomial.hermite_e.hermegauss(20)
     "HS-09a",
     bound=bounds.gaussian_disagreement_slope,
     params=("quartic",),
-    budget=FloatBudget(k=1, scale=1e-9 * 2.0**53, why="adaptive quadrature to 1e-10 over a half line"),
+    budget=FloatBudget(k=1, scale=1e-13 * 2.0**53, why="two adaptive quadratures of analytic functions"),
     impl={"cantelli": bounds.cantelli_majorant, "quartic": bounds.quartic_majorant},
     families=[Family("gaussian", grid=({"quartic": True}, {"quartic": False}), role="enumeration")],
     trials=1,
@@ -331,7 +331,7 @@ def slope_by_quadrature(inst: Instance, rng: np.random.Generator, impl: Any) -> 
         polynomial = impl.quartic if inst.quartic and a >= bounds.QUARTIC_FROM else impl.cantelli
         return float(weights @ polynomial(u=nodes, a=a))  # the weights add up to sqrt(2 pi)
 
-    pieces = [quad(mean, low, high, epsabs=1e-11, epsrel=1e-11)[0] for low, high in ((0.0, 2.0), (2.0, math.inf))]
+    pieces = [quad(mean, low, high, epsabs=1e-13, epsrel=1e-13)[0] for low, high in ((0.0, 2.0), (2.0, math.inf))]
     return 2.0 * sum(pieces) / (2.0 * math.pi)
 
 

@@ -196,6 +196,18 @@ def test_excluded_angles_for_gaussian_rows(eta, quartic, linear):
     assert bounds.gaussian_excluded_angle(advantage=1 - 2 * eta, slack=0.5) == math.inf
 
 
+def test_angle_is_exact_to_rounding_although_the_minorant_has_bends():
+    nodes, weights = np.polynomial.legendre.leggauss(4)
+    a = (np.arange(3000)[:, None] + 0.5 * (nodes + 1.0)).ravel() / 6000.0  # pieces so small that a bend inside one does not matter
+    weights = np.tile(weights, 3000) / 6000.0
+    psi = bounds.ramp_density(margin=a, sigma=1.0)
+    for angle, beta in [(0.38, 1.0), (0.42, 0.8), (1.0, 0.2)]:
+        p0, p2, p4 = bounds.quartic_minorant(c=a / angle, advantage=beta)
+        expected = bounds.DENSITY_AT_ZERO * float(weights @ (psi * (-p0 + p2 - 3.0 * p4)))
+        assert bounds.gaussian_push(angle=angle, advantage=beta) == pytest.approx(expected, abs=1e-8)
+    assert bounds.gaussian_excluded_angle(advantage=1.0) == pytest.approx(0.378960357659360, rel=1e-13)  # pieces of 40 nodes, by hand
+
+
 def test_agnostic_constant():
     assert bounds.gaussian_agnostic_angle(widths=50.0) == pytest.approx(39.62, abs=0.01)
     assert bounds.gaussian_agnostic_factor(widths=50.0) == pytest.approx(39.41, abs=0.01)
