@@ -30,6 +30,10 @@ def _over_pieces(f: Callable[[FloatArray], FloatArray], low: float, high: float,
     return sum(_integral(f, a, b) for a, b in pairwise(edges))
 
 
+def _on_side(slope: Callable[[FloatArray], FloatArray], side: float) -> Callable[[FloatArray], FloatArray]:
+    return lambda x: np.asarray(side * slope(side * x))
+
+
 # --- the shape of the ramp ------------------------------------------------------------------------------------------------------------
 
 
@@ -157,9 +161,8 @@ def shape_of_the_ramp(inst: Instance, rng: np.random.Generator, impl: Any) -> Ou
     edge, joints = _HALF * sigma, sigma * np.array([_SIXTH, _HALF])
     areas = np.array([_over_pieces(density, 0.0, abs(x), sigma) for x in t])
     # the slope is integrated on the side of t, so that its sign counts
-    falls = np.array(
-        [_over_pieces(lambda s, x=x: (1.0 if x >= 0 else -1.0) * slope(s if x >= 0 else -s), abs(x), max(edge, abs(x)), sigma) for x in t]
-    )
+    sides = np.where(t >= 0.0, 1.0, -1.0)
+    falls = np.array([_over_pieces(_on_side(slope, side), abs(x), max(edge, abs(x)), sigma) for x, side in zip(t, sides, strict=True)])
     steepest = np.abs(slope(sigma * np.linspace(-0.5, 0.5, 13)))  # 1/3 is one of them
     pieces = [
         ([2.0 * _over_pieces(density, 0.0, edge, sigma)], [1.0]),
