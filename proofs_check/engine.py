@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+from proofs_check.auditing import Measured, to_repeat
 from proofs_check.catalogue import Catalogue, describe, load_catalogue
 from proofs_check.counterexamples import capture
 from proofs_check.evidence import TIERS, BlockRecord, RunResult, Tier, Verdict
@@ -22,6 +23,9 @@ from proofs_check.seeds import ROOT, global_state_kept
 
 RUNS = Path("build/runs")
 MUTANT_CHOICES = ("auto", "none", "quick", "all", "generated")
+
+
+_Place = tuple[int, str, int]  # number of a track in its wave, why a unit is measured, position of the unit
 
 
 class Listener(Protocol):
@@ -43,6 +47,7 @@ class _Store:
     def __init__(self, folder: Path | None, resume: bool, header: Mapping[str, Any]) -> None:
         self.known: dict[tuple[Any, ...], BlockRecord] = {}
         self.notes: tuple[str, ...] = ()
+        self._audits: frozenset[tuple[Any, ...]] = frozenset()
         self.writer: RecordWriter | None = None
         if folder is None:
             return
@@ -54,6 +59,7 @@ class _Store:
                 if had != header[name]:
                     raise RecordError(f"{path}:1: this run has {name} {had}, not {header[name]}; go on with --{name} {had}")
             self.known, self.notes = dict(old.records), old.notes
+            self._audits = to_repeat(self.known.values())
             self.writer = RecordWriter(path, header, old.good_bytes)
         else:
             self.writer = RecordWriter(path, header)
@@ -66,6 +72,10 @@ class _Store:
             record for record in found if record is not None and record.fingerprint == unit.fingerprint and record.n == unit.trials
         )
         return records if len(records) == len(unit.keys) else None
+
+    def doubts(self, unit: Unit) -> bool:
+        """Tell whether a stored unit is to be measured again."""
+        return not self._audits.isdisjoint(unit.keys)
 
     def add(self, records: Records) -> None:
         for record in records:
@@ -247,27 +257,35 @@ class _Session:
     def _measure(self, wave: Sequence[Track]) -> None:
         """Run one round of every chosen track and commit those that are complete."""
         plans = [(track, track.units(), track.recheck()) for track in wave]
+        stored = [[self.store.find(unit) for unit in units] for _, units, _ in plans]
         todo: list[Unit] = []
-        where: list[tuple[int, bool, int]] = []  # track, is a repetition, position in its round
-        results: dict[tuple[int, bool, int], Records] = {}
+        where: list[_Place] = []
         for number, (_, units, again) in enumerate(plans):
-            for repeated, some in ((False, units), (True, again)):
-                for position, unit in enumerate(some):
-                    stored = None if repeated else self.store.find(unit)
-                    if stored is not None:
-                        results[number, repeated, position] = stored
-                        continue
-                    todo.append(unit)
-                    where.append((number, repeated, position))
+            repeated = set(map(id, again))
+            for position, unit in enumerate(units):
+                if stored[number][position] is None:
+                    where.append((number, "first", position))
+                elif id(unit) not in repeated and self.store.doubts(unit):
+                    where.append((number, "audit", position))
+                else:
+                    continue
+                todo.append(unit)
+            where += [(number, "again", position) for position in range(len(again))]
+            todo += again
+        results: dict[_Place, Records] = {}
         for index, records in self.executor.run(todo):
             results[where[index]] = records
-            if not where[index][1]:
+            if where[index][1] == "first":
                 self.store.add(records)
         for number, (track, units, again) in enumerate(plans):
-            first = [results.get((number, False, position)) for position in range(len(units))]
-            second = [results.get((number, True, position)) for position in range(len(again))]
-            if None not in first and None not in second:
-                track.commit([r for r in first if r is not None], [r for r in second if r is not None])
+            if all(place in results for place in where if place[0] == number):
+                first = [
+                    Measured(unit, known if known is not None else results[number, "first", i], known is not None)
+                    for i, (unit, known) in enumerate(zip(units, stored[number], strict=True))
+                ]
+                repeats = [results[number, "again", position] for position in range(len(again))]
+                audits = [(first[i], results[number, "audit", i]) for i in range(len(units)) if (number, "audit", i) in results]
+                track.commit(first, repeats, audits)
                 if self.listener is not None:
                     self.listener.progressed(track.claim, track.trials)
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from proofs_check import pinning, rules
 from proofs_check._objective import vector_key
+from proofs_check.auditing import Measured, StoredSample, difference
 from proofs_check.evidence import TIERS, BlockRecord, Evidence, MutantResult, Part, Status, Tier, Verdict
 from proofs_check.generated import Generated, generate
 from proofs_check.measuring import Unit, first_blocks
 from proofs_check.model import DETERMINISTIC, STREAMS, Claim, Mutant
 from proofs_check.mutants import changed, inject, judge, killers, mutant_parts, wanted
 from proofs_check.provenance import fingerprint, mutant_fingerprint
-from proofs_check.records import same_content
 
 Records = tuple[BlockRecord, ...]
 _FUSED = 2000  # evaluations of a search that may take as long as a block
@@ -69,6 +69,8 @@ class Track:
             mutant is None and self.budget.slack_trials > 0 and claim.kind not in (*DETERMINISTIC, "lower", "completeness")
         )
         self._decided = self._exhausted = False
+        self._sample = StoredSample()
+        self._doubted: list[Measured] = []  # the round that decided and what the sample holds, to be measured once more
         self.searches = tuple(searches)
         self._to_search = pinning.plan(claim, tier, {part.family for part in self.parts}) if not searches else ()
         if searches:
@@ -106,8 +108,10 @@ class Track:
         return [unit for group in self._groups() for unit in self._round(group, self.round)]
 
     def recheck(self) -> list[Unit]:
-        """Return the units that are measured a second time: block 0 of every part, for the claim itself."""
-        first = self.mutant is None and self.round == 0 and not self._decided and not self._to_search
+        """Return the units that are measured a second time, for the claim itself: block 0 of every part, and at the end some more."""
+        if self._decided:
+            return [measured.unit for measured in self._doubted]
+        first = self.mutant is None and self.round == 0 and not self._to_search
         return self.units() if first else []
 
     def _groups(self) -> list[list[Part]]:
@@ -179,18 +183,31 @@ class Track:
 
     # ------------------------------------------------------------------------------------------------------------------- commits
 
-    def commit(self, finished: Sequence[Records], repeated: Sequence[Records] = ()) -> None:
-        """Commit a whole round, in the order of :meth:`units`, then look."""
-        records = [record for group in finished for record in group]
+    def commit(
+        self, finished: Sequence[Measured], repeated: Sequence[Records] = (), audited: Sequence[tuple[Measured, Records]] = ()
+    ) -> None:
+        """Commit a whole round, then look.
+
+        Parameters
+        ----------
+        finished : sequence of Measured
+            What :meth:`units` asked for, in that order.
+        repeated : sequence of records
+            What :meth:`recheck` asked for.
+        audited : sequence of (Measured, records)
+            Stored blocks of this round, and what they gave when they were measured again.
+        """
+        records = [record for measured in finished for record in measured.records]
         self._next = None
         for record in records:
             self.seconds += record.seconds
+        pairs = [*zip(self._doubted if self._decided else finished[: len(repeated)], repeated, strict=True), *audited]
+        unlike = difference([before for before, _ in pairs], [again for _, again in pairs])
+        if unlike:
+            self.fail("ERROR", unlike)
+            return
         if self._to_search:
             self._arm(records)
-            return
-        difference = _difference(finished, repeated)
-        if difference:
-            self.fail("ERROR", difference)
             return
         for record in records:
             rules.update(self.state, record)
@@ -200,14 +217,24 @@ class Track:
         for record in records:
             self.trials += record.n
             self._remember(record)
+        for measured in finished if self.round > 0 and self.mutant is None else ():
+            if measured.stored:
+                self._sample.offer(measured)
         self.round += 1
         answer = rules.decision(self.state)
         if answer is not None or not self.units():
             self._exhausted = answer is None
             self._decided = True
             self._next = None
-            if answer == "ERROR" or not self._slack_pending:
+            if self.mutant is None and self.round > 1:
+                self._doubt(finished)
+            if answer == "ERROR" or not (self._slack_pending or self._doubted):
                 self._finish(self._exhausted)
+
+    def _doubt(self, last: Sequence[Measured]) -> None:
+        """Ask for the last round once more, and for one stored block of every part."""
+        known = {measured.unit.keys for measured in last}
+        self._doubted = [*last, *(measured for measured in self._sample.chosen if measured.unit.keys not in known)]
 
     def _arm(self, records: Sequence[BlockRecord]) -> None:
         """Add what the searches found to the claim, then try it."""
@@ -235,18 +262,6 @@ class Track:
         self.status, reason, evidence = rules.finish(self.state, exhausted)
         self.reason = reason + (pinning.searched(self.searches) if self.mutant is None else "")
         self.evidence = self._annotated(evidence)
-
-
-def _difference(finished: Sequence[Records], repeated: Sequence[Records]) -> str:
-    for first, second in zip(finished, repeated, strict=False):
-        for a, b in zip(first, second, strict=True):
-            if a.error is None and b.error is None and not same_content(a, b):
-                where = f"block {a.block} of {a.family}[{a.instance}]"
-                return (
-                    f"non-deterministic claim: {where}, measured twice from the same seed, differs; draw every random number from the "
-                    "generator that the claim is given, and read neither the clock nor global random state"
-                )
-    return ""
 
 
 class Case:
