@@ -11,6 +11,7 @@ ESTIMATORS = [
     LpSubspaceEmbedding(p=1.5, sampler="root_leverage", size=12),
     QuantilePath(),
     QuantilePath([0.2, 0.6], fit_intercept=False, non_crossing="rearrange", certify=False),
+    QuantilePath(non_crossing="constrain"),
     SampledLpRegressor(),
     SampledLpRegressor(p=3.0, fit_intercept=False),
     SampledLpRegressor(certify=False, sampler="lewis"),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from algos.lp_embeddings.lp_regression import LpCertificate, LpRegressionResult, certified_lp
     from algos.lp_embeddings.lp_regressor import SampledLpRegressor
     from algos.lp_embeddings.lp_support import SupportResult, lp_support
+    from algos.lp_embeddings.non_crossing import NonCrossingCertificate, NonCrossingResult, non_crossing_quantiles
     from algos.lp_embeddings.path_regressor import QuantilePath
     from algos.lp_embeddings.quantile_path import QuantilePathResult, certified_quantile_path, rearranged
     from algos.lp_embeddings.quantile_regression import QuantileCertificate, RegressionResult, certified_quantile, certify_quantile
@@ -43,6 +44,8 @@ _HOMES = {
     "LpCoreset": "streaming",
     "LpRegressionResult": "lp_regression",
     "LpSubspaceEmbedding": "embeddings",
+    "NonCrossingCertificate": "non_crossing",
+    "NonCrossingResult": "non_crossing",
     "QuantileCertificate": "quantile_regression",
     "QuantilePath": "path_regressor",
     "QuantilePathResult": "quantile_path",
@@ -65,6 +68,7 @@ _HOMES = {
     "lewis_weights": "lewis_weights",
     "lp_sensitivities": "sensitivities",
     "lp_support": "lp_support",
+    "non_crossing_quantiles": "non_crossing",
     "quantile_interior_point": "interior_point",
     "rearranged": "quantile_path",
     "recursive_root_leverage": "importance",
@@ -83,6 +87,8 @@ __all__ = [
     "LpCoreset",
     "LpRegressionResult",
     "LpSubspaceEmbedding",
+    "NonCrossingCertificate",
+    "NonCrossingResult",
     "QuantileCertificate",
     "QuantilePath",
     "QuantilePathResult",
@@ -105,6 +111,7 @@ __all__ = [
     "lewis_weights",
     "lp_sensitivities",
     "lp_support",
+    "non_crossing_quantiles",
     "quantile_interior_point",
     "rearranged",
     "recursive_root_leverage",

@@ -1,5 +1,6 @@
 """Several quantiles and responses at once, with the interface of scikit-learn; the mathematics is in `quantile_path`."""
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from algos.common.guarantees import Guarantee
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import check_option, check_range
-from algos.lp_embeddings._quantile_problem import append_ones
+from algos.lp_embeddings._quantile_problem import append_ones, geometry
+from algos.lp_embeddings.non_crossing import NonCrossingResult, at_joint_fit, fit_non_crossing
 from algos.lp_embeddings.quantile_path import QuantilePathResult, check_path, check_quantiles, fit_path, rearranged
 from algos.lp_embeddings.quantile_regression import check_options
 
@@ -38,10 +40,12 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Expected number of sampled rows; about ``2 n^0.7`` if None. More than n means all rows.
     fit_intercept : bool, default=True
         Whether to add a column of ones, which costs a copy of X.
-    non_crossing : {None, "rearrange"}, default=None
+    non_crossing : {None, "rearrange", "constrain"}, default=None
         "rearrange" sorts the predicted quantiles of each row. They then never cross, anywhere, and the sum of the k quantile losses is not
         larger than that of the linear fits, on any data; see `rearranged`. The coefficients and their certificates remain those of the
-        linear fits, which alone are optimal for each quantile on its own; hence None by default.
+        linear fits. "constrain" fits all quantiles of a response together, under the condition that they do not cross at the training rows,
+        and so in their convex hull: predictions stay linear, and the sum of the losses is proved optimal among such fits; see
+        `non_crossing_quantiles`. None by default, because only single fits are optimal for each quantile on its own.
     max_rounds : int, default=12
         Limit on the bands that are solved for each fit; one is usual.
     random_state : None, int, Generator or RandomState, default=None
@@ -56,7 +60,12 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     intercept_ : ndarray of shape (k,) or (n_responses, k)
         Intercepts; zeros without one.
     objective_, dual_bound_, gap_ : ndarray of shape (k,) or (n_responses, k)
-        Loss over all rows, proven lower bound, and proven relative gap of every fit; the last two NaN if ``certify=False``.
+        Loss over all rows, proven lower bound, and proven relative gap of every fit; the last two NaN if ``certify=False``. With
+        ``non_crossing="constrain"`` the bounds remain those of fits that may cross, so the gaps show what the order costs each level.
+    joint_gap_ : ndarray of shape () or (n_responses,)
+        With ``non_crossing="constrain"`` only: proven relative gap of the sum of the losses among fits that do not cross at a row.
+    joint_certificates_ : list of NonCrossingCertificate
+        With ``non_crossing="constrain"`` only: the proofs, one for each response.
     n_iter_ : int
         Largest number of bands that one of the fits needed.
     n_rows_used_ : int
@@ -64,7 +73,7 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     certificates_ : list of QuantileCertificate or None
         One for each fit, the quantiles of the first response first.
     guarantee_ : Guarantee
-        The largest of the gaps, as a promise for all fits.
+        The largest of the gaps (of ``joint_gap_`` with ``non_crossing="constrain"``), as a promise for all fits.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -78,7 +87,7 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Time: the whitening once (2 n d^2), then O(n d) and two small interior point problems for each fit. Memory: a vector of length n for
-    each fit besides those of a single regression.
+    each fit besides those of a single regression. See `non_crossing_quantiles` for the cost of its option.
 
     Examples
     --------
@@ -136,7 +145,8 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the data or a parameter are invalid; the message names the argument, its value and the rule.
+            If the data or a parameter are invalid, or if ``non_crossing="constrain"`` and no combination of columns is positive at every
+            row; the message names the argument, its value and the rule.
 
         Warns
         -----
@@ -144,13 +154,26 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             For each fit whose `tol` was not proved; ``gap_`` holds the gaps that were.
         """
         levels = check_quantiles(self.quantiles)
-        check_option(self.non_crossing, (None, "rearrange"), name="non_crossing")
+        check_option(self.non_crossing, (None, "rearrange", "constrain"), name="non_crossing")
+        constrained = self.non_crossing == "constrain"
+        if constrained and not self.certify:
+            raise ValueError("non_crossing='constrain' keeps the order at all rows and proves its gap there; use certify=True.")
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", y_numeric=True, multi_output=True)
         problems, many = check_path(append_ones(X) if self.fit_intercept else X, y, sample_weight)
         size = None if self.size is None else min(int(check_range(self.size, name="size", low=1, integer=True)), X.shape[0])
         options = check_options(problems[0], self.tol, self.sampler, size, None, self.certify, self.max_rounds)
-        results = fit_path(problems, levels, options, as_generator(self.random_state), intercept=self.fit_intercept)
-        return self._set_fit(QuantilePathResult(levels, results, (len(problems), len(levels)) if many else (len(levels),)))
+        shape = geometry(problems[0], intercept=self.fit_intercept)
+        results = fit_path(problems, levels, options, as_generator(self.random_state), intercept=self.fit_intercept, shape=shape)
+        path = QuantilePathResult(levels, results, (len(problems), len(levels)) if many else (len(levels),))
+        if not constrained:
+            return self._set_fit(path)
+        k = len(levels)
+        joint = [
+            fit_non_crossing(data, shape, levels, results[i * k : (i + 1) * k], options, intercept=self.fit_intercept)
+            for i, data in enumerate(problems)
+        ]
+        together = tuple(judged for i, fit in enumerate(joint) for judged in at_joint_fit(results[i * k : (i + 1) * k], fit))
+        return self._set_fit(replace(path, results=together))._set_joint(joint, many=many)
 
     def _set_fit(self, path: QuantilePathResult) -> Self:
         coef = path.coef
@@ -163,6 +186,13 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.certificates_ = [result.certificate for result in path]
         worst = max(path, key=lambda result: result.gap).guarantee
         self.guarantee_ = worst if not worst.holds else Guarantee(worst.kind, float(self.gap_.max()), worst.premises, worst.reason)
+        return self
+
+    def _set_joint(self, joint: list[NonCrossingResult], *, many: bool) -> Self:
+        gaps = np.array([fit.gap for fit in joint])
+        self.joint_gap_ = gaps if many else gaps.reshape(())
+        self.joint_certificates_ = [fit.certificate for fit in joint]
+        self.guarantee_ = max(joint, key=lambda fit: fit.gap).guarantee
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
@@ -194,7 +224,8 @@ class QuantilePath(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n_samples, k) or (n_samples, n_responses, k)
-            Linear predictions, sorted along the last axis with ``non_crossing="rearrange"``.
+            Linear predictions, sorted along the last axis with ``non_crossing="rearrange"``. With "constrain" they increase along it in
+            the convex hull of the training rows.
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from algos.common.randomness import RandomStateLike, as_generator
 from algos.common.validation import canonical_array, check_range
-from algos.lp_embeddings._quantile_problem import QuantileData, check_problem, geometry
+from algos.lp_embeddings._quantile_problem import Geometry, QuantileData, check_problem, geometry
 from algos.lp_embeddings._quantile_search import FitOptions, draw_sample
 from algos.lp_embeddings.quantile_regression import RegressionResult, check_options, fit_quantile
 
@@ -103,7 +103,7 @@ def certified_quantile_path(
     solves and three passes. It does not start at the neighbouring quantile: the sample gives a better start, measured three times faster.
     Every result keeps a dual vector of length n.
 
-    Fitted lines of different quantiles may cross where there are few data; see `rearranged`.
+    Fitted lines of different quantiles may cross where there are few data; see `rearranged` and `non_crossing_quantiles`.
 
     Examples
     --------
@@ -163,10 +163,17 @@ def _without_zero_weights(data: QuantileData) -> QuantileData:
 
 
 def fit_path(
-    problems: list[QuantileData], quantiles: tuple[float, ...], options: FitOptions, rng: np.random.Generator, *, intercept: bool = False
+    problems: list[QuantileData],
+    quantiles: tuple[float, ...],
+    options: FitOptions,
+    rng: np.random.Generator,
+    *,
+    intercept: bool = False,
+    shape: Geometry | None = None,
 ) -> tuple[RegressionResult, ...]:
-    """Fit every quantile of every response on one geometry and one sample."""
-    shape = geometry(problems[0], intercept=intercept)
+    """Fit every quantile of every response on one geometry, computed unless it is handed over, and one sample."""
+    if shape is None:
+        shape = geometry(problems[0], intercept=intercept)
     first = draw_sample(problems[0], shape, options, rng)
     results = []
     for data in problems:

@@ -17,6 +17,8 @@ from algos.lp_embeddings.bounds.lewis_weights import lewis_contraction, lewis_er
 from algos.lp_embeddings.bounds.lp_regression import lp_dual_bound, lp_dual_norm, lp_norm, norm_comparison
 from algos.lp_embeddings.bounds.quantile_regression import (
     gap_of_slack,
+    joint_equation_price,
+    prediction_rounding,
     quantile_gap_identity,
     quantile_loss,
     rearrangement_gain,
@@ -52,6 +54,7 @@ __all__ = [
     "flat_block_loss",
     "gap_of_slack",
     "gram_leverage_error",
+    "joint_equation_price",
     "leading_rows",
     "leverage_error",
     "lewis_contraction",
@@ -66,6 +69,7 @@ __all__ = [
     "norm_power",
     "optimal_relaxation",
     "polynomial_total_sensitivity",
+    "prediction_rounding",
     "proved_distortion",
     "quantile_gap_identity",
     "quantile_loss",

@@ -7,7 +7,16 @@ import numpy.typing as npt
 
 from algos.lp_embeddings.bounds._checks import need
 
-__all__ = ["gap_of_slack", "quantile_gap_identity", "quantile_loss", "rearrangement_gain", "relative_gap", "sketch_and_solve_ratio"]
+__all__ = [
+    "gap_of_slack",
+    "joint_equation_price",
+    "prediction_rounding",
+    "quantile_gap_identity",
+    "quantile_loss",
+    "rearrangement_gain",
+    "relative_gap",
+    "sketch_and_solve_ratio",
+]
 
 
 def quantile_loss(*, residuals: npt.ArrayLike, quantile: float, weights: npt.ArrayLike = 1.0) -> float:
@@ -84,6 +93,49 @@ def gap_of_slack(*, primal: float, slack: float, floor: float) -> float:
     if primal <= floor and slack <= floor:
         return 0.0
     return slack / max(primal, floor, math.ulp(0.0))
+
+
+def joint_equation_price(*, unmet: npt.ArrayLike, reach: float, objective: float, levels: npt.ArrayLike) -> float:
+    r"""Return what several quantile regressions together lose by dual equations that are not met.
+
+    It is :math:`2\,c\,P\sum_j e_j/\min(t_j, 1-t_j)`, with P the sum of the losses.
+
+    Parameters
+    ----------
+    unmet : array_like of shape (k,)
+        Lengths e of the residuals of the dual equations in a basis that whitens the table, a number for each level.
+    reach : float
+        Factor c by which :math:`|SAz|_2\le c\,|WAz|_1` in this basis.
+    objective : float
+        Sum P of the losses of all levels.
+    levels : array_like of shape (k,)
+        Quantiles t.
+
+    Notes
+    -----
+    Derived: docs/theory/lp_embeddings.md, "Forbidding crossings in the fit". A better fit has a sum of at most P, so each level has.
+
+    Examples
+    --------
+    >>> joint_equation_price(unmet=[1e-3, 0.0], reach=0.5, objective=2.0, levels=[0.5, 0.9])
+    0.004
+    """
+    t = np.asarray(levels, dtype=np.float64)
+    return 2.0 * reach * objective * float(np.sum(np.asarray(unmet, dtype=np.float64) / np.minimum(t, 1.0 - t)))
+
+
+def prediction_rounding(*, columns: int) -> float:
+    r"""Bound on the rounding of a difference of two fitted values, relative to the larger sum of the sizes of their terms.
+
+    It is :math:`4(d+1)u` with :math:`u=2^{-53}`: a sum of d products and an intercept has an error of at most :math:`(d+1)u` to first
+    order, in any order of summation, and the difference of two has their errors and its own.
+
+    Examples
+    --------
+    >>> prediction_rounding(columns=3) == 16 * 2.0**-53
+    True
+    """
+    return 4.0 * (columns + 1) * 2.0**-53
 
 
 def rearrangement_gain(*, levels: npt.ArrayLike, predictions: npt.ArrayLike) -> float:

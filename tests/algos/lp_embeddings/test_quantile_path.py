@@ -177,7 +177,7 @@ def test_bad_arguments_are_named(change, error, message):
 
 
 def test_unknown_way_of_uncrossing_is_named():
-    with pytest.raises(ValueError, match="non_crossing='sort' is not known; choose one of None, 'rearrange'"):
+    with pytest.raises(ValueError, match="non_crossing='sort' is not known; choose one of None, 'rearrange', 'constrain'"):
         QuantilePath(non_crossing="sort").fit(np.ones((6, 1)), np.zeros(6))
 
 
