@@ -44,8 +44,9 @@ def _from_anywhere(X: FloatArray, y: FloatArray, seed: int) -> FloatArray:
         return ramp_path(X, y, sigmas=_WIDTHS, starts=("random",), n_restarts=1, random_state=seed).best.w
 
 
-def _from_logistic(descents: Callable[..., RampPath]) -> Callable[..., RampPath]:
-    return lambda X, y, seed: ramp_path(X, y, sigmas=_WIDTHS, starts=("logistic",), random_state=seed)
+def _beyond_the_gap(descents: Callable[..., RampPath]) -> Callable[..., RampPath]:
+    """Descend in a band that is wider than the gap between the clusters."""
+    return lambda X, y, seed: ramp_path(X, y, sigmas=(4.0,), starts=("chow",))
 
 
 def _logistic(X: FloatArray, y: FloatArray, seed: int) -> FloatArray:
@@ -103,10 +104,10 @@ def _one_covariance(accepts: Any) -> Any:
             part="small(n=2000,d=3)",
         ),
         Mutant(
-            "logistic_start",
+            "beyond_the_gap",
             "impl",
-            {"descents": _from_logistic},
-            why="another start finds the halfspace without mistakes: the failure is that of the starts named",
+            {"descents": _beyond_the_gap},
+            why="a band that is wider than the gap holds rows, and its gradient is not zero",
             part="small(n=2000,d=3)",
         ),
     ],
@@ -134,13 +135,21 @@ def where_descents_end(inst: Instance, rng: np.random.Generator, impl: Any) -> O
         "convex": _logistic,
         "ramp": _from_anywhere,
     },
-    families=[Family("cluster", grid=({"n": 2000, "d": 3}, {"n": 8000, "d": 5}), role="adversarial")],
+    families=[Family("cluster", grid=({"n": 2000, "d": 3}, {"n": 4000, "d": 4}), role="adversarial")],
     mutants=[
         Mutant(
-            "logistic_start",
+            "the_other_learner",
             "impl",
-            {"ramp": lambda f: lambda X, y, seed: _from_logistic(_descents)(X, y, seed).best.w},
-            why="a start at the logistic regression, from which there is nothing to descend",
+            {"ramp": lambda f: _logistic},
+            why="the learner that is compared is logistic regression itself: descents that end where it does",
+            part="cluster(n=2000,d=3)",
+            killers=("HS-18a",),
+        ),
+        Mutant(
+            "planted_start",
+            "impl",
+            {"ramp": lambda f: lambda X, y, seed: np.eye(X.shape[1])[1]},
+            why="the descent starts from, and stays at, the planted halfspace",
             part="cluster(n=2000,d=3)",
             killers=("HS-18a",),
         ),
