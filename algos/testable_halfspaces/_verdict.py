@@ -42,9 +42,13 @@ def required_eps(settings: Settings, n: int, d: int, eps_hat: float) -> float | 
 
 
 def shortfall(settings: Settings, certificate: HalfspaceCertificate, eps: float | None, error_upper: float) -> str:
-    """Return why the certificate is not good enough, or nothing."""
+    """Return why the certificate is not good enough, or nothing.
+
+    Who asks for a number gets it even where the error itself is below it, so that the bound is no news: under noise in a wedge the best
+    halfspace hardly errs, and Gaussian rows would otherwise be refused for being easy.
+    """
     if settings.noise == "massart":
-        if certificate.vacuous:
+        if certificate.vacuous and (eps is None or certificate.eps_hat >= 1.0):
             return certificate.reason
         reached = eps is None or certificate.eps_hat <= eps
         return "" if reached else f"the excess certified, {certificate.eps_hat:.3g}, is above eps={eps:.3g}"
