@@ -171,7 +171,7 @@ def _noise_of_steps(*, sigma: float, n_features: int, steps: int, share: float) 
 @cat.expectation(
     "HS-04a",
     bound=_noise_of_steps,
-    envelope=(-1.0, 8.0),
+    envelope=(-1.0, 5.0),
     margin=Margin("add", 0.2, why="a fifth of the largest change of the loss"),
     impl={"psgd_rows": psgd_rows},
     families=[
@@ -179,7 +179,7 @@ def _noise_of_steps(*, sigma: float, n_features: int, steps: int, share: float) 
             "gaussian",
             grid=tuple(
                 {"sigma": 1.0, "n_features": 3, "steps": steps, "eta": eta, "share": share}
-                for steps, eta, share in ((6400, 0.0, 0.1), (6400, 0.2, 0.3), (6400, 0.0, 0.6))
+                for steps, eta, share in ((6400, 0.0, 0.1), (6400, 0.2, 0.3), (6400, 0.0, 0.5))
             ),
             role="adversarial",
         ),
@@ -201,7 +201,7 @@ def _noise_of_steps(*, sigma: float, n_features: int, steps: int, share: float) 
             "bound",
             lambda f: lambda *, sigma, n_features, steps, share: f(sigma=sigma, n_features=n_features, steps=steps, share=share) / steps,
             why="the noise is that of one step, not of all",
-            part="gaussian(*share=0.6)",
+            part="gaussian(*share=0.5)",
         ),
     ],
     source=Source("derived", proof=_PROOF),
