@@ -324,7 +324,7 @@ def _moment(nodes: tuple[float, ...], weights: tuple[float, ...], degree: int) -
     source=Source("folklore"),
     title="four points with seven Gaussian moments",
     plain="The law on four points that the hard marginal uses has all moments of the standard Gaussian up to degree seven.",
-    tex=r"\sum_j w_jx_j^k=\mathbb E N^k,\qquad k\le7",
+    tex=r"\sum_j w_jx_j^k=\mathbb{E} N^k,\qquad k\le7",
 )
 def moments_of_the_four_points(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
     """Return a moment of the law on four points."""

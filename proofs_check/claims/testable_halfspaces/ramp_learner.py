@@ -236,7 +236,7 @@ def _peak_for_mean(limits: Limits) -> Limits:
     title="the band of Gaussian rows",
     plain="For standard Gaussian rows the statistics of a band lie between their limit for narrow bands and that limit times one minus "
     "sigma squared over eight.",
-    tex=r"\left(1-\tfrac{\sigma^2}{8}\right)\kappa\le \mathbb E\,f(t)\le\kappa",
+    tex=r"\left(1-\tfrac{\sigma^2}{8}\right)\kappa\le \mathbb{E}\,f(t)\le\kappa",
 )
 def band_of_gaussian_rows(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
     """Return statistics by quadrature with the Gaussian density, and the lower ends, beside the limits and the statistics."""

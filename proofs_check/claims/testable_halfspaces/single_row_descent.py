@@ -153,7 +153,7 @@ def _uphill(kernel: Any) -> Any:
     title="single-row steps find a flat place",
     plain="Over T single-row steps of the stated length the squared gradient of the population is on average at most the stated bound, so "
     "that one of the iterates is as flat.",
-    tex=r"\frac1T\sum_{t<T}\mathbb E\lVert\nabla L(w_t)\rVert^2\le\frac{2\Lambda}{T}+2\sqrt{\frac{2\Lambda V}{T}}",
+    tex=r"\frac1T\sum_{t<T}\mathbb{E}\lVert\nabla L(w_t)\rVert^2\le\frac{2\Lambda}{T}+2\sqrt{\frac{2\Lambda V}{T}}",
 )
 def flatness_of_the_iterates(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
     """Return the mean squared gradient over the steps."""
@@ -208,7 +208,7 @@ def _noise_of_steps(*, sigma: float, n_features: int, steps: int, share: float) 
     title="the descent lemma for single-row steps",
     plain="The loss after T single-row steps, plus the sum of the squared gradients met on the way times the step, exceeds the loss at the "
     "start on average by at most the noise of the steps.",
-    tex=r"\mathbb E\Bigl[L(w_T)-L(w_0)+\beta\bigl(1-\tfrac{\Lambda\beta}{2}\bigr)\sum_t\lVert\nabla L(w_t)\rVert^2\Bigr]"
+    tex=r"\mathbb{E}\Bigl[L(w_T)-L(w_0)+\beta\bigl(1-\tfrac{\Lambda\beta}{2}\bigr)\sum_t\lVert\nabla L(w_t)\rVert^2\Bigr]"
     r"\le\tfrac12\Lambda\beta^2VT",
 )
 def loss_and_way(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
