@@ -46,14 +46,14 @@ def massart_steps(search: Search, blank: HalfspaceCertificate, eta: float) -> Ha
     return replace(found_at, vacuous=False, reason="", eps_hat=eps_hat)
 
 
-def agnostic_steps(search: Search, blank: HalfspaceCertificate, *, refine: bool = True) -> HalfspaceCertificate:
-    """Find the largest number of mistakes that no halfspace keeps to; without `refine` a little less, at a tenth of the price."""
+def agnostic_steps(search: Search, blank: HalfspaceCertificate, *, refine: bool = True, guess: int = 0) -> HalfspaceCertificate:
+    """Find the largest number of mistakes that no halfspace keeps to; without `refine` a little less, at a fraction of the price."""
     view = search.view
     rival = min(blank.sure_mistakes, blank.sure_hits)
     if rival == 0:
         side = "it makes no mistake that is certain" if blank.sure_mistakes == 0 else "its reverse makes no mistake that is certain"
         return replace(blank, reason=f"{side}, so that the optimum may be 0")
-    found = search.most_mistakes(rival)
+    found = search.most_mistakes(rival, guess)
     if found is None:
         limit, spent = search.limit(1.0) if view.k else math.inf, search.slack(0)
         no_angle = f"no angle is excluded even for a halfspace without mistakes (push {limit:.3g}, gradient {spent:.3g})"

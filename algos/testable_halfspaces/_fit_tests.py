@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -71,10 +71,10 @@ def _rounded(value: float) -> float:
 
 
 def measure_fit(
-    X: npt.NDArray[Any], tested: RowSource, target: TargetMap, place: TestPlace, *, certify: bool
+    every: RowSource, tested: RowSource, target: TargetMap, place: TestPlace, *, certify: bool
 ) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
-    """Measure the moments of all rows, and band and disagreement of the rows kept for it; directions are in the user's columns."""
-    moments = moment_statistics(target.rows(X, lift=False), certify=certify, random_state=0)
+    """Measure the moments of every row, and band and disagreement of the rows kept for it; directions are in the user's columns."""
+    moments = moment_statistics(target.rows(every, lift=False, stream=True), certify=certify, random_state=0)
     view = View.of(tested, target.normal(place.w), lift=target.lift, transform=target.matrix)
     band = list(measure_view(view, place.sigma))
     if place.theta is not None and view.k:

@@ -101,18 +101,16 @@ class TargetMap:
         length = float(np.linalg.norm(v))
         return np.asarray((X[:, self.columns] - self.centre) @ u / (length if length > 0.0 else 1.0), dtype=np.float64)
 
-    def rows(self, X: npt.NDArray[Any], chosen: BoolArray | None = None, *, lift: bool | None = None) -> RowSource:
-        """Return mapped rows as a source; those of an array in memory are copied, those of a file are read again in every pass."""
-        lifted = self.lift if lift is None else lift
-        if self.factor is None and not lifted:
-            return chosen_rows(X, chosen, self.columns)
-        given = chosen_rows(X, chosen, self.columns, copy=False)
+    def rows(self, given: RowSource, *, lift: bool, stream: bool) -> RowSource:
+        """Return mapped rows of a source of the columns in use: a copy, or with `stream` a source that maps them anew in every pass."""
+        if self.factor is None and not lift:
+            return given
 
         def blocks() -> Iterator[npt.NDArray[Any]]:
             for block in given:
-                yield self._mapped(block.X, lifted)
+                yield self._mapped(block.X, lift)
 
-        return RowSource(blocks) if is_on_disk(X) else RowSource(np.concatenate(list(blocks())))
+        return RowSource(blocks) if stream else RowSource(np.concatenate(list(blocks())))
 
     def _mapped(self, rows: npt.NDArray[Any], lift: bool) -> npt.NDArray[Any]:
         d = rows.shape[1]
@@ -126,6 +124,9 @@ def chosen_rows(X: npt.NDArray[Any], chosen: BoolArray | None, columns: BoolArra
     """Return some rows and columns as a source; without `copy`, and for a table in a file, they are picked in every pass."""
     if chosen is None and columns.all():
         return RowSource(X)
+    if copy and not is_on_disk(X):
+        rows = X if chosen is None else X.take(np.flatnonzero(chosen), axis=0)
+        return RowSource(rows if columns.all() else rows[:, columns])
 
     def blocks() -> Iterator[npt.NDArray[Any]]:
         for block in RowSource(X):
@@ -133,7 +134,7 @@ def chosen_rows(X: npt.NDArray[Any], chosen: BoolArray | None, columns: BoolArra
             if len(rows):
                 yield rows if columns.all() else np.ascontiguousarray(rows[:, columns])
 
-    return RowSource(np.concatenate(list(blocks()))) if copy and not is_on_disk(X) else RowSource(blocks)
+    return RowSource(blocks)
 
 
 def is_on_disk(X: Any) -> bool:

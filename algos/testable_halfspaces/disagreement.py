@@ -17,7 +17,7 @@ from algos.common.spectral import maximize_on_sphere
 from algos.common.validation import check_range
 from algos.testable_halfspaces._geometry import View
 from algos.testable_halfspaces.bounds import QUARTIC_FROM, cantelli_coefficients, quartic_majorant_coefficients
-from algos.testable_halfspaces.quartic_forms import quartic_gram, spectral_supremum, svec
+from algos.testable_halfspaces.quartic_forms import BLOCK, quartic_gram, spectral_supremum, svec
 from algos.testable_halfspaces.results import TestResult
 
 __all__ = ["DisagreementBound", "cone_bound", "disagreement_bound", "disagreement_test", "whole_count"]
@@ -178,15 +178,25 @@ class _Cone:
         total = float(np.count_nonzero(capped))
         direction, multiplier, lam = np.zeros(self.z.shape[1]), 0.0, 0.0
         if np.any(near):
-            z = self.z[near]
-            C = (z * c2[near, None]).T @ z
-            best = maximize_on_sphere((C + C.T) / 2.0, -(c1[near] @ z))
+            C, line = self._sums(near, c2, c1)
+            best = maximize_on_sphere((C + C.T) / 2.0, -line)
             total += max(float(c0[near].sum()) + best.value, 0.0)
             direction, multiplier = best.point, best.multiplier
         if np.any(far):
             value, lam = self._quartic_part(c[far], e[far], far)
             total += value
         return _Majorised(total, direction, multiplier, lam)
+
+    def _sums(self, chosen: npt.NDArray[np.bool_], squared: FloatArray, plain: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return weighted sums of z z^T and of z over some rows, in blocks that stay in the cache."""
+        k = self.z.shape[1]
+        C, line = np.zeros((k, k)), np.zeros(k)
+        for start in range(0, len(self.z), BLOCK):
+            here = start + np.flatnonzero(chosen[start : start + BLOCK])
+            z = self.z[here]
+            C += (z * squared[here, None]).T @ z
+            line += plain[here] @ z
+        return C, line
 
     def _quartic_part(self, c: FloatArray, e: FloatArray, far: npt.NDArray[np.bool_]) -> tuple[float, float]:
         z = self.z[far]

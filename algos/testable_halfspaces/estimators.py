@@ -23,6 +23,7 @@ from algos.testable_halfspaces._fit_steps import (
     Certified,
     Chosen,
     Learned,
+    Table,
     candidates_table,
     certify_chosen,
     choose,
@@ -32,7 +33,6 @@ from algos.testable_halfspaces._fit_steps import (
     split,
 )
 from algos.testable_halfspaces._fit_tests import TestPlace, calibrate_fit, measure_fit, worst_direction
-from algos.testable_halfspaces._target_map import chosen_rows
 from algos.testable_halfspaces._verdict import check_reach, required_eps, shortfall
 from algos.testable_halfspaces.ramp_learner import Candidate
 from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning
@@ -41,8 +41,6 @@ __all__ = ["TestableHalfspace"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-_ETA_STEPS = 5  # halvings in the search for `eta_breakdown_`
 
 
 class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -134,8 +132,8 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
         Unit vector u of the test that failed most clearly: the rows' <u, x> are not those of the target.
     candidates_ : structured ndarray
         One entry for each width: ``sigma, loss, gradient_norm, n_iter, n_mistakes, status, start, promise, certified, w``. `promise` is
-        what the learning rows expect of a certificate (tangent of the excluded angle, or mistakes of every halfspace), NaN where that was
-        not looked at.
+        what the learning rows expect of a certificate (tangent of the excluded angle, or the share of mistakes of every halfspace), NaN
+        where that was not looked at.
     coef_ : ndarray of shape (1, n_features)
     intercept_ : ndarray of shape (1,)
     classes_ : ndarray of shape (2,)
@@ -149,7 +147,7 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
     n_iter_ : int
         Descent steps of all candidates.
     seconds_ : dict of str to float
-        Time of the steps ``"learn"``, ``"certify"``, ``"test"`` and ``"calibrate"``.
+        Time of the steps ``"learn"``, ``"choose"``, ``"certify"``, ``"test"`` and ``"calibrate"``.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         If X had string names.
@@ -281,16 +279,19 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
                 sigmas=settings.sigmas, n_restarts=settings.n_restarts, solver=settings.solver,
             )  # fmt: skip
         self._warn_about_columns(learned.map.columns)
-        with self._step("certify"):
+        self.fold_ids_ = certifies.astype(np.int8)
+        with self._step("choose"):
             chosen = choose(
                 learned, settings.noise, eta=settings.eta, delta=settings.delta, n_certify=n_certify,
                 quartic=settings.quartic(learned.rows.n_features),
             )  # fmt: skip
-            made = self._certify(settings, X, labels, certifies, learned, chosen)
+        with self._step("certify"):
+            table = Table.of(X, labels, certifies, self.columns_)
+            made = self._certify(settings, table, learned, chosen)
         self.candidates_ = candidates_table(learned.path, chosen, (learned.map.normal(c.w) for c in learned.path))
         best = made.candidate if settings.noise == "massart" else learned.path.best
-        self._set_halfspace(settings, X, labels, certifies, learned, best)
-        self._test(settings, X, certifies, learned, chosen)
+        self._set_halfspace(settings, table, learned, best)
+        self._test(settings, table, learned, chosen)
         self._decide(settings, n, X.shape[1])
         return self
 
@@ -328,11 +329,9 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
                 stacklevel=3,
             )
 
-    def _certify(
-        self, settings: Settings, X: npt.NDArray[Any], labels: FloatArray, certifies: BoolArray, learned: Learned, chosen: Chosen
-    ) -> Certified:
-        where = certifies if settings.noise == "massart" else None
-        rows, used = chosen_rows(X, where, self.columns_), labels if where is None else labels[where]
+    def _certify(self, settings: Settings, table: Table, learned: Learned, chosen: Chosen) -> Certified:
+        whole = settings.noise == "agnostic"
+        rows, used = (table.every, table.labels) if whole else (table.tested, table.tested_labels)
         quartic = settings.quartic(learned.rows.n_features)
         made = certify_chosen(rows, used, learned.map, chosen, settings.noise, eta=settings.eta, delta=settings.delta, quartic=quartic)
         self.certificate_ = replace(made.certificate, classes=tuple(self.classes_.tolist()))
@@ -340,39 +339,34 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
         self.eta_breakdown_ = math.nan
         if settings.noise == "massart" and not made.certificate.vacuous:
             eps = settings.eps if isinstance(settings.eps, float) else None
-            self.eta_breakdown_ = largest_noise(made.search, made.certificate, eps, _ETA_STEPS)
+            self.eta_breakdown_ = largest_noise(made.search, made.certificate, eps)
         return made
 
-    def _set_halfspace(
-        self, settings: Settings, X: npt.NDArray[Any], labels: FloatArray, certifies: BoolArray, learned: Learned, best: Candidate
-    ) -> None:
+    def _set_halfspace(self, settings: Settings, table: Table, learned: Learned, best: Candidate) -> None:
         normal = learned.map.normal(best.w)
-        self.coef_ = np.zeros((1, X.shape[1]))
+        self.coef_ = np.zeros((1, self.columns_.size))
         self.coef_[0, self.columns_] = normal[: len(normal) - settings.lift]
         self.intercept_ = normal[-1:].copy() if settings.lift else np.zeros(1)
-        self.fold_ids_ = certifies.astype(np.int8)
         self.n_iter_ = int(sum(candidate.n_iter for candidate in learned.path))
-        rows = chosen_rows(X, certifies, self.columns_, copy=False)
-        wrong = mistakes(rows, labels[certifies], normal, lift=settings.lift)
-        self.error_upper_ = clopper_pearson(wrong, rows.n_rows, 1.0 - settings.delta / 2.0, "upper")
+        wrong = mistakes(table.tested, table.tested_labels, normal, lift=settings.lift)
+        self.error_upper_ = clopper_pearson(wrong, table.tested.n_rows, 1.0 - settings.delta / 2.0, "upper")
         self.opt_lower_ = self.certificate_.opt_lower
         agnostic = min(1.0, max(0.0, self.error_upper_ - self.opt_lower_))
         self.eps_hat_ = self.certificate_.eps_hat if settings.noise == "massart" else agnostic
         self._map = learned.map
 
-    def _test(self, settings: Settings, X: npt.NDArray[Any], certifies: BoolArray, learned: Learned, chosen: Chosen) -> None:
+    def _test(self, settings: Settings, table: Table, learned: Learned, chosen: Chosen) -> None:
         self.tests_, self.direction_, self.calibration_ = [], None, None
         if settings.marginal is None:
             return
-        place, d = TestPlace.of(learned, chosen), int(self.columns_.sum())
+        place, d = TestPlace.of(learned, chosen), table.every.n_features
         wide = d <= settings.max_quartic_dim
-        rows = chosen_rows(X, certifies, self.columns_)
         with self._step("test"):
-            measured = measure_fit(X, rows, learned.map, place, certify=wide)
+            measured = measure_fit(table.every, table.tested, learned.map, place, certify=wide)
         with self._step("calibrate"):
             self.calibration_ = calibrate_fit(
-                len(X), d, rows.n_rows, place, transform=settings.transform, lift=settings.lift, marginal=settings.marginal,
-                mode=settings.calibration, guarantee=settings.guarantee, level=settings.delta_complete / 2.0,
+                table.every.n_rows, d, table.tested.n_rows, place, transform=settings.transform, lift=settings.lift,
+                marginal=settings.marginal, mode=settings.calibration, guarantee=settings.guarantee, level=settings.delta_complete / 2.0,
                 n_calibration=settings.n_calibration, certify=wide, n_jobs=settings.n_jobs,
             )  # fmt: skip
         self.tests_ = [*self.calibration_.judge((*measured[0], *measured[1]))]
