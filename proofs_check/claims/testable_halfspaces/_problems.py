@@ -61,6 +61,6 @@ def searched(trials: int, evaluations: int) -> dict[Tier, Budget]:
     """Budgets of deterministic claims whose trials cost milliseconds: fewer of them, and a shorter search."""
     return {
         "quick": Budget(trials, 1, search_evals=evaluations),
-        "full": Budget(64, 1, search_evals=20 * evaluations),
-        "nightly": Budget(1024, 1, search_evals=500 * evaluations),
+        "full": Budget(32, 1, search_evals=5 * evaluations),
+        "nightly": Budget(512, 1, search_evals=100 * evaluations),
     }
