@@ -263,10 +263,19 @@ class Catalogue:
         return self._declare("order", claim_id, common)
 
     def soundness(
-        self, claim_id: str, *, levels: Sequence[float], bound: Callable[..., Any] | None = None, **common: Unpack[Common]
+        self,
+        claim_id: str,
+        *,
+        levels: Sequence[float],
+        bound: Callable[..., Any] | None = None,
+        delta_in_algorithm: bool = False,
+        **common: Unpack[Common],
     ) -> Callable[[Measure], Measure]:
-        """Declare that "accepted, and the true error exceeds the claimed one" has probability at most ``delta``."""
-        return self._declare("soundness", claim_id, common, bound=bound, levels=levels)
+        """Declare that "accepted, and the true error exceeds the claimed one" has probability at most ``delta``.
+
+        ``delta_in_algorithm`` as in :meth:`tail`: what a certificate claims usually depends on its ``delta``.
+        """
+        return self._declare("soundness", claim_id, common, bound=bound, levels=levels, delta_in_algorithm=delta_in_algorithm)
 
     def completeness(self, claim_id: str, *, levels: Sequence[float], **common: Unpack[Common]) -> Callable[[Measure], Measure]:
         """Declare that a promised input is rejected with probability at most ``delta``."""

@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, check, run
+from proofs_check import Catalogue, Family, FloatBudget, Instance, Interval, Mutant, Outcome, check, run
 from proofs_check.console import claim_words
 from proofs_check.engine import _next_folder
 from proofs_check.floats import unit_roundoff
@@ -317,6 +317,17 @@ def test_levels_share_their_trials_unless_the_algorithm_sees_delta():
 def test_asking_for_a_shared_level_says_what_to_declare():
     verdict = verdicts(declare()(lambda inst, rng, impl: inst.delta))[0]["ZZ-01"]
     assert "delta_in_algorithm=True" in verdict.reason
+
+
+def test_a_certificate_may_depend_on_delta():
+    def claims_to_err_by_no_more_than_delta(inst, rng, impl):
+        return Outcome(rng.random(), claimed=Interval(1 - inst.delta, 1 - inst.delta, "uniform"), accepted=True)
+
+    options = {"levels": (0.5, 0.2), "delta_in_algorithm": True}
+    found, _ = verdicts(declare("soundness", **options)(claims_to_err_by_no_more_than_delta), mutants="none")
+    assert found["ZZ-01"].status == "VERIFIED"
+    often, seldom = (part.k_lo / part.n for part in found["ZZ-01"].parts)
+    assert often > 0.35 > seldom
 
 
 def test_deterministic_claims_draw_a_fresh_instance_for_every_trial():
