@@ -7,14 +7,19 @@ errors and other extras of a peer are left out. Times are those of one thread, i
 from ._lp_leverage import conditioning, leverage, lewis
 from ._lp_memory import memory
 from ._lp_quantile import flights, quantile
+from ._lp_regression import regression
+from ._lp_sensitivities import brackets, sensitivities
 from ._lp_streaming import stream_memory, streaming
 
 PARTS = {
     "leverage": leverage,
     "conditioning": conditioning,
     "lewis": lewis,
+    "sensitivities": sensitivities,
+    "brackets": brackets,
     "quantile": quantile,
     "flights": flights,
+    "regression": regression,
     "memory": memory,
     "streaming": streaming,
     "stream_memory": stream_memory,
