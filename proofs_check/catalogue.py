@@ -71,7 +71,7 @@ class Common(TypedDict, total=False):
 
     ``impl`` (a mapping of names to implementations) is short for one subject; ``subjects`` lists several.  ``families`` is a sequence of
     ``Family`` or a mapping of names to lists of parameter dictionaries.  ``trials`` and ``block`` override the budget of a tier
-    (a number for all tiers, or a mapping), ``budgets`` replaces it.
+    (a number for all tiers, or a mapping), ``search`` sets the evaluations of the adversary; ``budgets`` replaces it all.
     """
 
     impl: Mapping[str, Any]
@@ -88,6 +88,7 @@ class Common(TypedDict, total=False):
     tight: float
     trials: int | Mapping[Tier, int]
     block: int
+    search: Mapping[Tier, int]
     budgets: Mapping[Tier, Budget]
     decided_in: Tier
     blind_to: Sequence[str]
@@ -112,10 +113,12 @@ class Catalogue:
     ----------
     topic : str
         ``"system/topic"`` or a single name.
+    corpus : Path, optional
+        Folder of worst instances with which searches begin; ``python -m proofs_check corpus --write`` fills it.
     """
 
-    def __init__(self, topic: str) -> None:
-        self.topic = topic
+    def __init__(self, topic: str, corpus: Path | None = None) -> None:
+        self.topic, self.corpus = topic, corpus
         self._claims: dict[str, Claim] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -155,6 +158,7 @@ class Catalogue:
         return claim
 
     def _insert(self, claim: Claim) -> Claim:
+        from proofs_check.corpora import remembering
         from proofs_check.rules import DECIDABLE
 
         if claim.id in self._claims:
@@ -163,7 +167,7 @@ class Catalogue:
             raise ClaimDefinitionError(f"{claim.id}: kind {claim.kind!r} is not yet decided by the engine; use {sorted(DECIDABLE)}")
         if len(self) >= MAX_CLAIMS:
             raise ClaimDefinitionError(f"{claim.id}: a catalogue holds at most {MAX_CLAIMS} claims, or its error budget would exceed 1e-3")
-        claim = replace(claim, topic=claim.topic or self.topic)
+        claim = remembering(replace(claim, topic=claim.topic or self.topic), self.corpus)
         self._claims[claim.id] = claim
         return claim
 
@@ -385,7 +389,8 @@ def _budgets(kind: Kind, common: Common) -> dict[Tier, Budget]:
     for tier in TIERS:
         trials = wanted if isinstance(wanted, int) else wanted.get(tier, _TRIALS[group][tier])
         slack = _SLACK_TRIALS[tier] if group == "counted" else 0
-        budgets[tier] = Budget(_whole(trials, block), block, slack_trials=min(_whole(slack, block), _whole(trials, block)))
+        searched = common.get("search", {}).get(tier, 0)
+        budgets[tier] = Budget(_whole(trials, block), block, searched, slack_trials=min(_whole(slack, block), _whole(trials, block)))
     return budgets
 
 

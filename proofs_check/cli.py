@@ -1,4 +1,4 @@
-"""Command line: list, run, show, replay, report, compare, catalogue.
+"""Command line: list, run, show, replay, report, compare, corpus, catalogue.
 
 Exit codes: 0 everything as expected; 1 a refuted claim, a surviving mutant, a counterexample that still violates its claim, a comparison
 in which something got worse, or a plan with a claim that is too slow; 2 wrong usage; 3 something undecided, in error or unavailable;
@@ -103,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     comparing.add_argument("after", help="folder of a run")
     comparing.add_argument("--json", action="store_true", help="machine-readable")
     comparing.set_defaults(command=_compare)
+
+    keeping = commands.add_parser("corpus", help="the worst instances that searches found, with which later ones begin")
+    _selection(keeping)
+    keeping.add_argument("--tier", choices=("quick", "full", "nightly"), default="quick", help="effort of the search (default: quick)")
+    keeping.add_argument("--evaluations", type=int, help="evaluations a family, instead of those of the tier")
+    keeping.add_argument("--root", type=int, help="root of the search's seeds: another one is another search")
+    keeping.add_argument("--from", dest="run", metavar="RUN", help="take the finds of a run instead of searching")
+    keeping.add_argument("--write", action="store_true", help="write the files; without, only tell what would be kept")
+    keeping.set_defaults(command=_corpus)
 
     cataloguing = commands.add_parser("catalogue", help="check or rewrite catalogue.json")
     cataloguing.add_argument("--write", action="store_true", help="write the file; without, tell whether it is current")
@@ -311,6 +320,32 @@ def _compare(arguments: argparse.Namespace) -> int:
     moved = compare_runs(load_results(arguments.before), load_results(arguments.after))
     print(json.dumps(moved.to_dict(), indent=1) if arguments.json else "\n".join(moved.lines()))
     return int(moved.worse)
+
+
+def _corpus(arguments: argparse.Namespace) -> int:
+    from proofs_check import corpora
+    from proofs_check.catalogue import load_catalogue
+    from proofs_check.records import load_records
+    from proofs_check.search import search_families
+    from proofs_check.seeds import ROOT
+
+    everything = load_catalogue(arguments.catalogue)
+    if everything.corpus is None:
+        raise ValueError("this catalogue keeps no corpus; declare it with Catalogue(topic, corpus=Path(__file__).with_name('corpus'))")
+    records = None if arguments.run is None else load_records(arguments.run).records.values()
+    options = {"tier": arguments.tier, "evaluations": arguments.evaluations, "root": ROOT if arguments.root is None else arguments.root}
+    for claim in everything.select(arguments.ids, system=arguments.system, kind=arguments.kind):
+        if not search_families(claim):
+            continue
+        before = corpora.read(claim.id, everything.corpus)
+        found = corpora.collect(claim, everything.corpus, records=records, **options)
+        new = sum(item.vector not in {known.vector for known in before} for item in found)
+        worst = f"slack {max(item.slack for item in found):.6g}" if found else "nothing found"
+        print(f"{claim.id:<8} {len(found)} instances, {new} new, {worst}")
+        if arguments.write:
+            corpora.write(claim.id, found, everything.corpus)
+    print(f"{everything.corpus} written" if arguments.write else "nothing written; keep these with --write")
+    return 0
 
 
 def _catalogue(arguments: argparse.Namespace) -> int:

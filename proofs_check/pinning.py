@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from proofs_check._objective import Objective
 from proofs_check.evidence import BlockRecord, Evidence
 from proofs_check.measuring import Unit
-from proofs_check.model import DETERMINISTIC, Claim, Family, Instance, SearchSpace, Tier
-from proofs_check.search import EVALUATIONS, SEARCHABLE, Found, search_size, sizes_of
+from proofs_check.model import Claim, Family, Instance, SearchSpace, Tier
+from proofs_check.search import EVALUATIONS, Found, search_families, search_size, sizes_of
 
 __all__ = ["PINNED", "VECTOR", "Pinned", "annotated", "armed", "armed_by", "pinned", "plan", "search_unit", "searched"]
 
@@ -92,13 +92,10 @@ def plan(claim: Claim, tier: Tier, families: Container[str]) -> tuple[tuple[Fami
     -------
     tuple of (Family, int, int)
     """
-    exact_law = claim.bound is not None and claim.bound.sense == "==" and claim.kind not in DETERMINISTIC
-    if claim.kind not in SEARCHABLE or exact_law:
-        return ()
     budget = claim.tiers[tier].search_evals or EVALUATIONS[tier]
     listed: list[tuple[Family, int, int]] = []
-    for family in claim.families:
-        if family.search is not None and family.name in families:
+    for family in search_families(claim):
+        if family.name in families:
             order = sizes_of(family, 1 if tier == "quick" else None)
             listed += [(family, index, max(budget // len(order), 1)) for index in order]
     return tuple(listed)

@@ -58,7 +58,7 @@ def _fingerprint(claim: Claim, tier: Tier, root: int) -> str:
     pieces: list[Any] = [*numbers, claim.tiers[tier].block, SCHEMA, np.__version__, _package("scipy"), _package("proofs_check")]
     pieces += [claim.measure, claim.requires, claim.ladder, rule.budget, claim.bound]
     for family in claim.families:
-        pieces += [family.name, family.build, family.draw, family.role, *family.grid]
+        pieces += [family.name, family.build, family.draw, family.role, family.search, *family.grid]
     for subject in claim.subjects:
         pieces += [subject.name, subject.impl]
     return hashlib.sha256("\n".join(_code(piece) for piece in pieces).encode()).hexdigest()[:16]

@@ -24,7 +24,18 @@ from proofs_check.model import (
 )
 from proofs_check.seeds import ROOT, global_state_kept, poison_global_state
 
-__all__ = ["EVALUATIONS", "SEARCHABLE", "Found", "Objective", "SearchResult", "SizeReport", "search_size", "search_worst", "sizes_of"]
+__all__ = [
+    "EVALUATIONS",
+    "SEARCHABLE",
+    "Found",
+    "Objective",
+    "SearchResult",
+    "SizeReport",
+    "search_families",
+    "search_size",
+    "search_worst",
+    "sizes_of",
+]
 
 #: Kinds whose trials have a slack to climb.
 SEARCHABLE: frozenset[str] = DETERMINISTIC | {"tail", "soundness", "expectation"}
@@ -203,6 +214,14 @@ def search_worst(
         violated,
         objective.error,
     )
+
+
+def search_families(claim: Claim) -> tuple[Family, ...]:
+    """List the families of a claim that an adversary can search: they declare a space, and the statement has a slack to climb."""
+    exact_law = claim.bound is not None and claim.bound.sense == "==" and claim.kind not in DETERMINISTIC
+    if claim.kind not in SEARCHABLE or exact_law:
+        return ()
+    return tuple(family for family in claim.families if family.search is not None)
 
 
 def _family(claim: Claim, name: str | None) -> Family:

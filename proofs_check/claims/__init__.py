@@ -8,12 +8,13 @@ import pkgutil
 from functools import cache
 
 from proofs_check.catalogue import Catalogue
+from proofs_check.corpora import CORPUS
 
 
 @cache
 def catalogue() -> Catalogue:
     """Collect the claims of all modules, found by name; a module without ``cat`` is a definition error."""
-    everything = Catalogue("epsdelta")
+    everything = Catalogue("epsdelta", corpus=CORPUS)
     for found in sorted(pkgutil.walk_packages(__path__, __name__ + "."), key=lambda module: module.name):
         if found.ispkg or found.name.rsplit(".", 1)[1].startswith("_"):
             continue

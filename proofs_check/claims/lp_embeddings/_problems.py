@@ -1,13 +1,14 @@
 """Problems and oracles that several topics share."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from algos.lp_embeddings import instances
-from proofs_check import Budget, DatasetRef, Family, Instance
+from proofs_check import Budget, DatasetRef, Family, Instance, SearchSpace
 from proofs_check.model import Tier
 
 FloatArray = npt.NDArray[np.float64]
@@ -44,6 +45,42 @@ def flights_table(params: Mapping[str, Any]) -> Family:
         )
 
     return Family("flights", build, grid=(dict(params),), role="real", dataset=FLIGHTS)
+
+
+def searched(
+    decode: Callable[[FloatArray, Mapping[str, Any]], Instance],
+    shapes: Callable[[Mapping[str, Any]], tuple[tuple[int, ...], ...]],
+    grid: Sequence[Mapping[str, Any]],
+) -> Family:
+    """Make the family that an adversary searches: its vector lists the entries of small arrays, and random vectors are drawn as well."""
+
+    def size(point: Mapping[str, Any]) -> int:
+        return sum(math.prod(shape) for shape in shapes(point))
+
+    def build(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+        while True:
+            try:
+                return decode(rng.standard_normal(size(point)), point)
+            except ValueError:  # one draw in some thousands is refused
+                continue
+
+    return Family("searched", build, grid=tuple(grid), role="adversarial", search=SearchSpace(size, decode, shapes=shapes))
+
+
+def small_table(x: FloatArray, point: Mapping[str, Any], largest: float = 1e6) -> FloatArray:
+    """Read the first entries of a vector as a table of the point's size.
+
+    Raises
+    ------
+    ValueError
+        Columns are dependent up to rounding, or a row is nearly zero: what is computed from such a table is rounding.
+    """
+    n, d = point["n"], point["d"]
+    A = x[: n * d].reshape(n, d).copy()
+    size = np.max(np.abs(A))
+    if not (1e-3 < size < 1e3 and np.all(np.max(np.abs(A), axis=1) > 1e-3 * size) and np.linalg.cond(A) < largest):
+        raise ValueError("dependent columns, a row of zeros, or numbers that are too large")
+    return A
 
 
 def few_trials(block: int) -> dict[Tier, Budget]:

@@ -1,5 +1,6 @@
 """Claims about samples as embeddings: rows that are necessary, and an instance that defeats plain sensitivities."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from algos.lp_embeddings import bounds, instances
 from algos.lp_embeddings.distortion import distortion
 from algos.lp_embeddings.importance import recursive_root_leverage, row_scores
 from algos.lp_embeddings.samplers import RowSample, inclusion_probabilities, l2_augmented, root_leverage, sample_rows
-from proofs_check import Catalogue, Family, FloatBudget, Instance, Margin, Mutant, Outcome, Source
+from proofs_check import Budget, Catalogue, Family, FloatBudget, Instance, Margin, Mutant, Outcome, Source
 from proofs_check.claims.lp_embeddings._problems import few_trials
 
 cat = Catalogue("lp_embeddings/embeddings")
@@ -287,6 +288,7 @@ def _without_variance(*, p: float, rank: int, share: float, mean_share: float, d
         Family("two_basis", _sampled_table, grid=tuple({"p": p, "d": 2, "rows": 1500} for p in (1.0, 3.0))),
     ],
     budgets=few_trials(16),
+    companions=("LP-29a",),
     mutants=[
         Mutant(
             "variance_forgotten",
@@ -321,3 +323,58 @@ def distortion_below_the_proved_one(inst: Instance, rng: np.random.Generator, im
     sample = impl.sample(inst.q, _seed(rng))
     found = distortion(inst.A, inst.A[sample.indices] * sample.scale(inst.p)[:, None], inst.p)
     return found.upper
+
+
+_ALIKE, _OFF = (
+    40,
+    4.5,
+)  # copies of each row, and how far a count may be from half of them: between two counts, so that rounding decides nothing
+
+
+def _too_far(copies: int, off: float) -> float:
+    """Probability that one of two fair counts is farther than ``off`` from its mean."""
+    near = math.fsum(math.comb(copies, k) for k in range(copies + 1) if abs(k - copies / 2) < off) / 2.0**copies
+    return 1.0 - near**2
+
+
+def _copies(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    A = np.repeat(np.eye(2), point["copies"], axis=0)
+    return Instance({"p": 1.0, **point}, {"A": A, "q": np.full(len(A), 0.5)})
+
+
+@cat.tail(
+    "LP-29a",
+    bound=lambda *, copies: _OFF / (copies / 2.0),
+    sense="==",
+    levels=(_too_far(_ALIKE, _OFF),),
+    impl={"sample": lambda q, seed: sample_rows(q, seed=seed)},
+    families=[Family("copies", _copies, grid=({"copies": _ALIKE},), role="adversarial")],
+    budgets={**few_trials(64), "quick": Budget(768, 64, slack_trials=64)},
+    mutants=[
+        Mutant(
+            "one_number_for_all_columns",
+            "impl",
+            {"sample": lambda f: lambda q, seed: _mirrored(f(q[: len(q) // 2], seed), len(q) // 2)},
+            why="blocks of a table are sampled with the same random numbers",
+        ),
+        Mutant(
+            "root_weights",
+            "impl",
+            {"sample": lambda f: lambda q, seed: RowSample(f(q, seed).indices, np.sqrt(f(q, seed).weights))},
+            why="row multipliers of p = 2 are returned for weights",
+        ),
+        Mutant("one_count", "bound", lambda f: lambda *, copies: f(copies=copies) - 2.0 / copies, why="a count less than may be missing"),
+    ],
+    source=Source("derived", proof="docs/theory/lp_embeddings.md, A distortion that is proved"),
+    title="the distortion of copies has its exact law",
+    plain="For copies of two unit rows that are kept with probability one half, the distortion exceeds a threshold exactly as often as one "
+    "of two binomial counts is that far from its mean.",
+    tex=r"P(\varepsilon>t)=1-P\left(\lvert\mathrm{Bin}(40,\tfrac12)-20\rvert\le 20\,t\right)^2",
+)
+def distortion_of_copies(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
+    """Return the distortion of one sample."""
+    return distortion_below_the_proved_one(inst, rng, impl)
+
+
+def _mirrored(half: RowSample, n: int) -> RowSample:
+    return RowSample(np.concatenate([half.indices, half.indices + n]), np.concatenate([half.weights, half.weights]))

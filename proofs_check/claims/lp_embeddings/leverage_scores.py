@@ -12,7 +12,16 @@ from algos.common.linalg import whitening
 from algos.lp_embeddings import bounds, instances
 from algos.lp_embeddings.leverage_scores import leverage_scores
 from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, Source
-from proofs_check.claims.lp_embeddings._problems import ADVERSARIAL, TYPICAL, condition, flights_table, random_table, unit_columns
+from proofs_check.claims.lp_embeddings._problems import (
+    ADVERSARIAL,
+    TYPICAL,
+    condition,
+    flights_table,
+    random_table,
+    searched,
+    small_table,
+    unit_columns,
+)
 
 cat = Catalogue("lp_embeddings/leverage_scores")
 
@@ -134,6 +143,14 @@ def what_leverage_scores_are(inst: Instance, rng: np.random.Generator, impl: Any
     return Outcome(np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces]), aux={"cond": cond})
 
 
+def _searched_table(x: FloatArray, point: Mapping[str, Any]) -> Instance:
+    return Instance({"rank": point["d"], "full": True}, {"A": small_table(x, point)})
+
+
+def _entries(point: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+    return ((point["n"], point["d"]),)
+
+
 def _rows_outside_the_sample(scores: Scores) -> Scores:
     def wrong(A: FloatArray) -> FloatArray:
         half = A[::2]
@@ -159,9 +176,11 @@ def _rows_outside_the_sample(scores: Scores) -> Scores:
             grid=tuple({"scale": scale} for scale in (1e-6, 1.0, 1e6)),
             role="adversarial",
         ),
+        searched(_searched_table, _entries, ({"n": 3, "d": 2}, {"n": 8, "d": 3})),
     ],
     tight=0.999,
     trials={"quick": 4},
+    search={"quick": 300},
     mutants=[
         Mutant(
             "gram_of_half",
@@ -192,6 +211,17 @@ def _conditioned(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance
     R = np.linalg.qr(unit_columns(made.A), mode="r")
     estimate = float(np.linalg.norm(R, 1) * np.linalg.norm(np.linalg.inv(R), 1))
     return Instance({"cond": max(estimate, 1.0), **point}, {"A": made.A})
+
+
+def _searched_condition(x: FloatArray, point: Mapping[str, Any]) -> Instance:
+    """Move the last column towards the first one: any condition number up to 1e12 lies a few steps away."""
+    A = small_table(x, point, largest=1e3)
+    A[:, -1] = A[:, 0] + 10.0 ** (-5.5 - 5.5 * np.tanh(x[-1])) * A[:, -1]
+    R = np.linalg.qr(unit_columns(A), mode="r")
+    estimate = float(np.linalg.norm(R, 1) * np.linalg.norm(np.linalg.inv(R), 1))
+    if not estimate < 1e12:
+        raise ValueError("beyond the condition numbers that the claim lists")
+    return Instance({"cond": max(estimate, 1.0)}, {"A": A})
 
 
 def _long_double_oracle(A: FloatArray) -> npt.NDArray[np.longdouble]:
@@ -250,7 +280,9 @@ _SWEEP = (1.0, 1e2, 1e4, 1e6, 1e7, 1e9, 1e11, 1e12)
             role="adversarial",
         ),
         Family("columns", _conditioned, grid=tuple({"kappa": kappa, "column_scale": 1e10} for kappa in (10.0, 1e9)), role="adversarial"),
+        searched(_searched_condition, lambda point: (*_entries(point), (1,)), ({"n": 4, "d": 2}, {"n": 8, "d": 3})),
     ],
+    search={"quick": 600},
     requires=lambda inst, out: bool(np.finfo(np.longdouble).eps < 1e-18),
     trials={"quick": 2},
     companions=("LP-02a",),
@@ -346,6 +378,11 @@ def _with_spectrum(rng: np.random.Generator, point: Mapping[str, Any]) -> Instan
     return Instance({"ridge": point["ridge"], "singular_values": np.linalg.svd(A, compute_uv=False)}, {"A": A})
 
 
+def _searched_ridge(x: FloatArray, point: Mapping[str, Any]) -> Instance:
+    A = small_table(x, point)
+    return Instance({"ridge": float(np.exp(5.0 * np.tanh(x[-1]))), "singular_values": np.linalg.svd(A, compute_uv=False)}, {"A": A})
+
+
 _ODD = ("one_small", "wide", "deficient")
 
 
@@ -409,8 +446,10 @@ def sum_of_ridge_scores(inst: Instance, rng: np.random.Generator, impl: Any) -> 
     families=[
         Family("spectra", _with_spectrum, grid=tuple({"shape": "geometric", "ridge": ridge} for ridge in (1e-4, 1.0))),
         Family("odd", _with_spectrum, grid=tuple({"shape": s, "ridge": r} for s in _ODD for r in (1e-4, 1.0)), role="adversarial"),
+        searched(_searched_ridge, lambda point: (*_entries(point), (1,)), ({"n": 3, "d": 2},)),
     ],
     trials={"quick": 2},
+    search={"quick": 300},
     companions=("LP-03a",),
     mutants=[
         Mutant(

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from algos.common.linalg import row_leverages, whitening
 from algos.lp_embeddings import bounds, instances
 from algos.lp_embeddings.lewis_weights import LewisResult, lewis_map, lewis_weights
-from proofs_check import Catalogue, Family, FloatBudget, Instance, Interval, Mutant, Outcome, SearchSpace, Source
-from proofs_check.claims.lp_embeddings._problems import ADVERSARIAL, TYPICAL, flights_table, random_table
+from proofs_check import Catalogue, Family, FloatBudget, Instance, Interval, Mutant, Outcome, Source
+from proofs_check.claims.lp_embeddings._problems import ADVERSARIAL, TYPICAL, flights_table, random_table, searched, small_table
 
 cat = Catalogue("lp_embeddings/lewis_weights")
 
@@ -53,24 +53,12 @@ def _searched_shapes(point: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
     return (n, d), (n,), (n,)
 
 
-def _searched_size(point: Mapping[str, Any]) -> int:
-    return sum(int(np.prod(shape)) for shape in _searched_shapes(point))
-
-
 def _decoded_pair(x: FloatArray, point: Mapping[str, Any]) -> Instance:
     n, d = point["n"], point["d"]
     A, log_v, step = x[: n * d].reshape(n, d), 3.0 * np.tanh(x[n * d : n * d + n]), 3.0 * np.tanh(x[n * d + n :])
     if not (np.linalg.cond(A) < 1e3 and np.max(np.abs(step)) > 0.1 and np.min(np.abs(A).sum(axis=1)) > 1e-3):
         raise ValueError("dependent columns, a row of zeros, or weights that hardly differ: the ratio would be rounding")
     return Instance({"p": point["p"]}, {"A": A, "v": np.exp(log_v), "w": np.exp(log_v + step)})
-
-
-def _random_pair(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
-    while True:
-        try:
-            return _decoded_pair(rng.standard_normal(_searched_size(point)), point)
-        except ValueError:  # one draw in some thousands is refused
-            continue
 
 
 def _pair_on_flights(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
@@ -109,17 +97,12 @@ def _distance(v: FloatArray, w: FloatArray) -> float:
         Family("adversarial", _pair, grid=_tables(ADVERSARIAL, _CONTRACTING), role="adversarial"),
         # weights that differ by a common factor attain the bound on every table
         Family("common_factor", _common_factor, grid=_tables(("gaussian", "row_scales"), _CONTRACTING), role="adversarial"),
-        Family(
-            "searched",
-            _random_pair,
-            grid=({"n": 4, "d": 2, "p": 1.0}, {"n": 4, "d": 2, "p": 3.0}),
-            role="adversarial",
-            search=SearchSpace(_searched_size, _decoded_pair, shapes=_searched_shapes),
-        ),
+        searched(_decoded_pair, _searched_shapes, ({"n": 4, "d": 2, "p": 1.0}, {"n": 4, "d": 2, "p": 3.0})),
         Family("flights", _pair_on_flights, grid=({"p": 1.0},), role="real", dataset=flights_table({}).dataset),
     ],
     tight=0.999,
     trials={"quick": 6},
+    search={"quick": 600},
     mutants=[
         Mutant(
             "power_forgotten",
@@ -339,6 +322,11 @@ def _wild_start(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
     return Instance({"p": point["p"]}, {"A": A, "start": np.exp(3.0 * rng.standard_normal(A.shape[0]))})
 
 
+def _searched_start(x: FloatArray, point: Mapping[str, Any]) -> Instance:
+    A, start = small_table(x, point, largest=1e3), np.exp(6.0 * np.tanh(x[-point["n"] :]))
+    return Instance({"p": point["p"]}, {"A": A, "start": start})
+
+
 def _normalised(v: FloatArray, total: float) -> FloatArray:
     return np.asarray(v * (total / v.sum()))
 
@@ -365,8 +353,14 @@ def _reweighted_leverages(A: FloatArray, p: float, v: FloatArray) -> tuple[Float
     families=[
         Family("typical", _wild_start, grid=_tables(TYPICAL, _LARGE)),
         Family("adversarial", _wild_start, grid=_tables(ADVERSARIAL, _LARGE), role="adversarial"),
+        searched(
+            _searched_start,
+            lambda point: ((point["n"], point["d"]), (point["n"],)),
+            tuple({"n": 4, "d": 2, "p": p} for p in (2.5, 8.0, 30.0)),
+        ),
     ],
     trials={"quick": 3},
+    search={"quick": 200},
     mutants=[
         Mutant(
             "classical_step",

@@ -11,7 +11,7 @@ from algos.lp_embeddings import instances
 from algos.lp_embeddings.lp_support import SupportResult, lp_support
 from algos.lp_embeddings.sensitivities import Sensitivities, lp_sensitivities
 from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, Source
-from proofs_check.claims.lp_embeddings._problems import FLIGHTS, random_table
+from proofs_check.claims.lp_embeddings._problems import FLIGHTS, random_table, searched, small_table
 
 cat = Catalogue("lp_embeddings/lp_support")
 
@@ -63,6 +63,13 @@ def _flights(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
     """Take every 16th row of the flights table, whose sensitivities are not known: only the certificates are judged."""
     A = np.ascontiguousarray(point["dataset"].X[::16])
     return Instance({"p": point["p"]}, {"A": A, "truth": np.full(len(A), np.nan), "rows": rng.integers(len(A), size=_ROWS // 4)})
+
+
+def _searched_table(x: FloatArray, point: Mapping[str, Any]) -> Instance:
+    """Take a small table; its sensitivities are known at p = 1, elsewhere only the certificates are judged."""
+    A, p = small_table(x, point), point["p"]
+    truth = instances.two_columns(A).sensitivities if p == 1.0 else np.full(len(A), np.nan)
+    return Instance({"p": p}, {"A": A, "truth": truth, "rows": np.arange(2)})
 
 
 def _grid(tables: tuple[str, ...], exponents: tuple[float, ...]) -> tuple[dict[str, Any], ...]:
@@ -141,9 +148,14 @@ def _root_forgotten(sensitivities: Callable[..., Sensitivities]) -> Callable[...
         why="products with A and norms, two passes each",
     ),
     impl={"lp_support": lp_support},
-    families=[*_EXACT, Family("flights", _flights, grid=({"p": 1.0}, {"p": 3.0}), role="real", dataset=FLIGHTS)],
+    families=[
+        *_EXACT,
+        Family("flights", _flights, grid=({"p": 1.0}, {"p": 3.0}), role="real", dataset=FLIGHTS),
+        searched(_searched_table, lambda point: ((point["n"], point["d"]),), tuple({"n": 4, "d": 2, "p": p} for p in (1.0, 1.3, 6.0))),
+    ],
     tight=0.999999,
     trials={"quick": 4},
+    search={"quick": 300},
     mutants=[
         Mutant(
             "gradient_as_dual",

@@ -13,7 +13,7 @@ from algos.lp_embeddings import bounds, instances
 from algos.lp_embeddings._score_problem import lifted_leverages
 from algos.lp_embeddings.sensitivities import lp_sensitivities, sensitivity_bracket
 from proofs_check import Catalogue, EquivalentProof, Family, FloatBudget, Instance, Mutant, Outcome, Source
-from proofs_check.claims.lp_embeddings._problems import FLIGHTS, random_table
+from proofs_check.claims.lp_embeddings._problems import FLIGHTS, random_table, searched, small_table
 
 cat = Catalogue("lp_embeddings/sensitivities")
 
@@ -49,6 +49,12 @@ def _exact(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
 def _two_columns(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
     made = instances.two_columns(random_table(rng, point, n=40, d=2))
     return Instance({"p": 1.0}, {"A": made.A, "truth": made.sensitivities, "v": _weights(point["v"], made, rng)})
+
+
+def _searched_bracket(x: FloatArray, point: Mapping[str, Any]) -> Instance:
+    """Take a small table with two columns, whose sensitivities are known at p = 1, and any weights."""
+    A, v = small_table(x, point), np.exp(5.0 * np.tanh(x[-point["n"] :]))
+    return Instance({"p": 1.0}, {"A": A, "truth": instances.two_columns(A).sensitivities, "v": v})
 
 
 def _flights(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
@@ -110,9 +116,11 @@ def _power_of_total(total: float, p: float, d: int) -> float:
             _two_columns,
             grid=tuple({"table": t, "v": v} for t in ("gaussian", "heavy_tailed", "row_scales") for v in ("ones", "wild")),
         ),
+        searched(_searched_bracket, lambda point: ((point["n"], point["d"]), (point["n"],)), ({"n": 4, "d": 2}, {"n": 10, "d": 2})),
     ],
     tight=0.999,
     trials={"quick": 2},
+    search={"quick": 300},
     mutants=[
         Mutant(
             "exponents_swapped",
