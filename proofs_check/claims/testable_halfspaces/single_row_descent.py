@@ -242,10 +242,10 @@ def _recursion(*, sign: float = 1.0, unit: bool = True, project: bool = True) ->
 @cat.identity(
     "HS-04b",
     budget=FloatBudget(
-        k=lambda inst, out: 40 * inst.X.shape[1] + 64,
+        k=lambda inst, out: 4 * inst.X.shape[1] + 64,
         scale=lambda inst, out: (1.0 + float(np.max(np.abs(inst.X))) / inst.sigma) ** 2,
-        why="forty steps of sums over d columns; a difference of two iterates is carried on by the slope of the density, which is of the "
-        "size of the row over the width squared",
+        why="sums over d columns; the rounding of a margin, at the size of the row, is enlarged by the slope of the density over the width "
+        "squared and by the row again",
     ),
     impl={"psgd_rows": psgd_rows},
     families=[
@@ -278,9 +278,14 @@ def _recursion(*, sign: float = 1.0, unit: bool = True, project: bool = True) ->
     tex=r"w\leftarrow\frac{w-\beta g_i(w)}{\lVert w-\beta g_i(w)\rVert},\qquad g_i(w)=-\psi(t_i)\,y_i\,(x_i-t_iw)",
 )
 def points_of_the_recursion(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
-    """Return the iterates of the kernel beside those of plain arrays."""
-    n, d = inst.X.shape
-    walked, plain = np.empty((n, d)), np.empty((n, d))
-    impl.psgd_rows(inst.X, inst.y, inst.w.copy(), inst.sigma, inst.step, 1, 1, walked)
-    _recursion()(None)(inst.X, inst.y, inst.w.copy(), inst.sigma, inst.step, 1, 1, plain)
-    return Outcome(walked.ravel(), plain.ravel())
+    """Return where the kernel steps from each point of a walk, beside where plain arrays step."""
+    current, plain_step = inst.w, _recursion()(None)
+    walked, plain = [], []
+    for i in range(len(inst.y)):  # both take each step from the same point: over many steps rounding would grow
+        row, label, ends = inst.X[i : i + 1], inst.y[i : i + 1], np.empty((2, 1, current.size))
+        for kernel, end in zip((impl.psgd_rows, plain_step), ends, strict=True):
+            kernel(row, label, current.copy(), inst.sigma, inst.step, 1, 1, end)
+        walked.append(ends[0, 0])
+        plain.append(ends[1, 0])
+        current = ends[1, 0]
+    return Outcome(np.concatenate(walked), np.concatenate(plain))
