@@ -249,7 +249,8 @@ def _at_the_breakpoint(oracle: Oracle) -> Oracle:
 
     def wrong(X: FloatArray, y: FloatArray) -> ExactError:
         found = oracle(X, y)
-        nearest = X[int(np.argmin(np.abs(X @ found.w) / np.linalg.norm(X, axis=1)))]
+        live = X[np.any(X != 0.0, axis=1)]
+        nearest = live[int(np.argmin(np.abs(live @ found.w) / np.linalg.norm(live, axis=1)))]
         return ExactError(found.n_mistakes, found.n_rows, found.w - (found.w @ nearest) / (nearest @ nearest) * nearest)
 
     return wrong
