@@ -41,6 +41,7 @@ class PartState:
     wealth_R: list[tuple[float, ...]] = field(default_factory=list)
     wealth_A: list[tuple[float, ...]] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
     slack: SlackSums = field(default_factory=SlackSums)
     ln_R: float = 0.0
     ln_A: float | None = 0.0
@@ -86,7 +87,9 @@ class State:
 
     def guard_failure(self, part: PartState) -> str:
         """First guard of a rate that this part does not pass."""
-        return str(_windows.guards(self.claim, self.tier, part.part, part.values)["failed"]) if self.claim.kind == "rate" else ""
+        if self.claim.kind != "rate":
+            return ""
+        return str(_windows.guards(self.claim, self.tier, part.part, part.values, part.gaps)["failed"])
 
     def settled(self, part: PartState) -> bool:
         """Whether a part is accepted for good."""

@@ -64,7 +64,7 @@ def _part_status(state: State, part: PartState, exhausted: bool) -> tuple[Status
     if claim.kind in DETERMINISTIC:
         return *_deterministic_status(claim, part, exhausted, enumerated=family.role == "enumeration"), guards
     if claim.kind == "rate":
-        guards.update(_windows.guards(claim, state.tier, part.part, part.values))
+        guards.update(_windows.guards(claim, state.tier, part.part, part.values, part.gaps))
     if not part.honest:
         return (*_cheater_status(state, part), guards)
     # The mixture never exceeds its largest term, so that some part always carries the blame (up to rounding of the logarithm).

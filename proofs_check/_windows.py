@@ -28,6 +28,8 @@ _GUARD_LOOKS = (13, 24, 32, 48, 64, 96, 128, 192, 256)
 _GUARD_ERROR = 0.05
 # Below this many float budgets an error is rounding, and its slope says nothing.
 _FLOOR_BUDGETS = 100.0
+# An error that a solver may have missed by more than this share of itself is the solver's as much as the method's.
+_GAP_SHARE = 0.1
 
 
 def sign_evidence(claim: Claim, tier: Tier, part: Part, values: Sequence[float]) -> tuple[float, float]:
@@ -70,20 +72,23 @@ def slopes(values: Sequence[float], sizes: NDArray[np.float64]) -> NDArray[np.fl
     return _log_errors(values, sizes) @ _slope_weights(sizes)
 
 
-def guards(claim: Claim, tier: Tier, part: Part, values: Sequence[float]) -> Mapping[str, Any]:
+def guards(claim: Claim, tier: Tier, part: Part, values: Sequence[float], gaps: Sequence[float] = ()) -> Mapping[str, Any]:
     """Measure what could fake a slope, and say which guard did not pass.
 
     Parameters
     ----------
     claim, tier, part, values
         As in :func:`sign_evidence`.
+    gaps : sequence of float
+        What the solver behind each error may have missed (``aux["optimisation_gap"]``); empty where no solver is involved.
 
     Returns
     -------
     mapping
         ``sizes``, ``slope`` (median), ``slope_interval`` (99 % t interval of the mean, for display), ``curvature`` (t interval of the
         quadratic coefficient; all readings together err with probability 5 %), ``stability`` (change of the mean slope without the
-        smallest size), ``medians`` (error at each size) and ``failed`` (empty when all passed).
+        smallest size), ``medians`` (error at each size), ``gap_share`` (largest gap over its error, nan without gaps) and ``failed``
+        (empty when all passed).
     """
     sizes = sizes_of(claim, tier, part)
     found: dict[str, Any] = {"sizes": tuple(sizes.tolist()), "failed": ""}
@@ -93,7 +98,9 @@ def guards(claim: Claim, tier: Tier, part: Part, values: Sequence[float]) -> Map
         )
         return found
     logs = _log_errors(values, sizes)
-    logs = logs[np.all(np.isfinite(logs), axis=1)]
+    usable = np.all(np.isfinite(logs), axis=1)
+    shares = np.asarray(gaps, dtype=np.float64).reshape(-1, len(sizes))[usable] / np.exp(logs[usable]) if len(gaps) else None
+    logs = logs[usable]
     readings = [count for count in _GUARD_LOOKS if count <= len(logs)]
     if not readings:
         found["failed"] = f"{len(logs)} usable repetitions give the guards no power; the first reading comes after {_GUARD_LOOKS[0]}"
@@ -109,6 +116,7 @@ def guards(claim: Claim, tier: Tier, part: Part, values: Sequence[float]) -> Map
         "curvature": curvature,
         "stability": stability,
         "medians": tuple(np.exp(np.median(logs, axis=0)).tolist()),
+        "gap_share": math.nan if shares is None else float(shares[: readings[-1]].max()),
     }
     floor = _floor(claim)
     if max(abs(curvature[0]), abs(curvature[1])) > _CURVATURE:
@@ -117,6 +125,8 @@ def guards(claim: Claim, tier: Tier, part: Part, values: Sequence[float]) -> Map
         found["failed"] = f"without the smallest size the slope moves by {stability:+.3f}"
     elif math.exp(float(logs.min())) < floor:
         found["failed"] = f"errors down to {math.exp(float(logs.min())):.2g} reach the floor of rounding, {floor:.2g}"
+    elif found["gap_share"] >= _GAP_SHARE:
+        found["failed"] = f"a solver may have missed {found['gap_share']:.0%} of an error that it measured; ask it for a tenth at most"
     return found
 
 

@@ -31,6 +31,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from proofs_check.model import (
     DETERMINISTIC,
+    RESERVED,
     TIERS,
     Bound,
     Budget,
@@ -168,6 +169,9 @@ class Catalogue:
         if len(self) >= MAX_CLAIMS:
             raise ClaimDefinitionError(f"{claim.id}: a catalogue holds at most {MAX_CLAIMS} claims, or its error budget would exceed 1e-3")
         claim = remembering(replace(claim, topic=claim.topic or self.topic), self.corpus)
+        prefix, system = claim.id.split("-")[0], claim.topic.split("/")[0]
+        if RESERVED.get(prefix, system) != system:
+            raise ClaimDefinitionError(f"{claim.id}: the prefix {prefix} is reserved for {RESERVED[prefix]}; choose another, such as USR")
         self._claims[claim.id] = claim
         return claim
 
@@ -253,7 +257,10 @@ class Catalogue:
         return self._declare("expectation", claim_id, common, bound=bound, sense=sense, envelope=envelope)
 
     def rate(self, claim_id: str, *, bound: Callable[..., Any] | None = None, **common: Unpack[Common]) -> Callable[[Measure], Measure]:
-        """Declare that an error falls with a given exponent over the window of sizes in the grid."""
+        """Declare that an error falls with a given exponent over the window of sizes in the grid.
+
+        Where a solver stands behind the errors, ``Outcome.aux["optimisation_gap"]`` says by how much each may be off: a tenth at most.
+        """
         return self._declare("rate", claim_id, common, bound=bound, sense="<=")
 
     def lower(

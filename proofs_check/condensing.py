@@ -61,7 +61,8 @@ def condense(source: Trials, level: Level, trials: Sequence[Trial]) -> BlockReco
     void = [False if requires is None else not requires(trial.instance, trial.outcome) for trial in trials]
     record = replace(record, void=sum(void))
     if kind in ("order", "rate"):
-        return replace(record, values=tuple(_repetitions(trials, void)))
+        gaps = _gaps(trials, void) if kind == "rate" else ()
+        return replace(record, values=tuple(_repetitions(trials, void)), gaps=gaps)
     kept = [(index, trial) for index, trial in enumerate(trials) if not void[index]]
     if source.unit.stream == STREAMS["slack"]:
         return replace(record, values=tuple(_slack_values(source, level, kept)))
@@ -101,6 +102,23 @@ def _repetitions(trials: Sequence[Trial], void: Sequence[bool]) -> list[float]:
         errors = np.atleast_1d(np.asarray(trial.outcome.value, dtype=np.float64)).ravel()
         values += [float("nan")] * errors.size if missed else [_number(error) for error in errors]
     return values
+
+
+def _gaps(trials: Sequence[Trial], void: Sequence[bool]) -> tuple[float, ...]:
+    """Return the optimisation gaps of the errors of a rate; none where the measurement does not name them."""
+    named = ["optimisation_gap" in trial.outcome.aux for trial in trials]
+    if not any(named):
+        return ()
+    found: list[float] = []
+    for trial, missed in zip(trials, void, strict=True):
+        errors = np.atleast_1d(np.asarray(trial.outcome.value, dtype=np.float64)).ravel()
+        gaps = np.asarray(trial.outcome.aux.get("optimisation_gap", np.nan), dtype=np.float64)
+        if not missed and not (gaps.shape in ((), errors.shape) and np.all(gaps >= 0.0)):
+            raise ValueError(
+                f"optimisation_gap={gaps!r} beside {errors.size} errors; give one number, or one per size, none negative, always"
+            )
+        found += [float("nan")] * errors.size if missed else np.broadcast_to(gaps, errors.shape).tolist()
+    return tuple(found)
 
 
 def _bounds(source: Trials, level: Level, trials: Sequence[tuple[int, Trial]]) -> list[Any]:

@@ -74,6 +74,7 @@ class BlockRecord:
     slack_hist: tuple[int, ...] = ()
     argmax_trial: int = -1
     values: tuple[float, ...] = ()
+    gaps: tuple[float, ...] = ()  # of a rate: what the solver of each error may have missed, where the measurement says so
     ladder_slope: float | None = None
     seconds: float = 0.0
     error: str | None = None

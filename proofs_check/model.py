@@ -73,8 +73,8 @@ from proofs_check.problems import (
 
 # fmt: off
 __all__ = [
-    "BETS", "DETERMINISTIC", "KINDS", "LEVELLED", "SCHEMA", "SLACK_BINS", "STATUSES", "STREAMS", "TIERS", "BlockRecord", "Bound",
-    "Budget", "Claim", "ClaimDefinitionError", "Counterexample", "DatasetRef", "EquivalentProof", "Evidence", "Family", "FloatBudget",
+    "BETS", "DETERMINISTIC", "KINDS", "LEVELLED", "RESERVED", "SCHEMA", "SLACK_BINS", "STATUSES", "STREAMS", "TIERS", "BlockRecord",
+    "Bound", "Budget", "Claim", "ClaimDefinitionError", "Counterexample", "DatasetRef", "EquivalentProof", "Evidence", "Family", "FloatBudget",
     "Instance", "InstanceKey", "Interval", "Kind", "Margin", "MissingDataError", "Mutant", "MutantResult", "MutantStatus", "Num",
     "Outcome", "Part", "ReadOnly", "Role", "Rule", "RunResult", "SearchSpace", "Sense", "Slack", "Source", "Status", "Subject", "Tier",
     "Verdict", "Where", "as_outcome", "as_source", "grid_instance", "worst",
@@ -90,7 +90,15 @@ LEVELLED: frozenset[str] = frozenset({"tail", "soundness", "completeness"})
 STREAMS = {"search": 0, "confirm": 1, "slack": 2, "shrink": 3, "build": 4}
 
 _ID = re.compile(r"[A-Z]{2,6}-[0-9]{2}[a-z]{0,2}")
-_RESERVED = ("LP", "HS", "MB", "LS", "MT", "DL")
+#: Prefixes of the package's own claims, each for one system.
+RESERVED: Mapping[str, str] = {
+    "LP": "lp_embeddings",
+    "HS": "testable_halfspaces",
+    "MB": "misspecified_bandits",
+    "LS": "latent_label_shift",
+    "MT": "active_multitask",
+    "DL": "supervised_dictionary",
+}
 
 
 # ---------------------------------------------------------------------------------------------------------------- the statement

@@ -21,7 +21,7 @@ import numpy as np
 from proofs_check.evidence import SCHEMA, BlockRecord
 
 FSYNC_SECONDS = 2.0
-_TUPLES = ("log_wealth_R", "log_wealth_A", "slack_hist", "values")
+_TUPLES = ("log_wealth_R", "log_wealth_A", "slack_hist", "values", "gaps")
 _FLOATS = ("slack_min", "slack_max", "ladder_slope", "seconds", "level")
 
 

@@ -116,6 +116,7 @@ def update(state: State, record: BlockRecord) -> None:
     part.over_budget += record.over_budget
     part.unclear += record.unclear
     part.values.extend(record.values)
+    part.gaps.extend(record.gaps)
     if record.log_wealth_R:
         part.wealth_R.append(record.log_wealth_R)
     if record.log_wealth_A:

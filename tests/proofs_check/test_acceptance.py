@@ -190,14 +190,15 @@ def test_rounding_of_an_ill_conditioned_identity_is_told_from_falsehood(monkeypa
 SIZES = tuple(250 * 2**j for j in range(8))
 
 
-def rate_claim(truth, sizes=SIZES):
+def rate_claim(truth, sizes=SIZES, gap=None):
     """An error with known law; the inner median of nine norms of four Gaussians is its noise."""
     cat = Catalogue("tests/rates")
     n = np.asarray(sizes, dtype=float)
 
     def measure(inst, rng, impl):
         noise = np.median(np.linalg.norm(rng.standard_normal((len(n), 9, 4)), axis=2), axis=1) / 2
-        return truth(n) * noise
+        errors = truth(n) * noise
+        return errors if gap is None else Outcome(errors, aux={"optimisation_gap": gap(errors)})
 
     budget = Budget(60, 1, sizes=sizes)
     cat.rate("RT-01", bound=lambda *, n: 0.5, families={"one": [{"n": 1}]}, budgets=dict.fromkeys(TIERS, budget), **COMMON)(measure)
@@ -208,6 +209,25 @@ def test_four_sizes_never_decide_a_rate():
     verdict = check(rate_claim(lambda n: n**-0.5, SIZES[:4]), mutants="none")
     assert verdict.status == "INCONCLUSIVE"
     assert "6 sizes" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("exponent", "gap", "status", "words"),
+    [
+        (0.5, lambda e: 0.09 * e, "VERIFIED", ""),
+        (0.5, lambda e: 0.11 * e, "INCONCLUSIVE", "a solver may have missed 11% of an error"),
+        (1 / 3, lambda e: 0.09 * e, "REFUTED", ""),
+        (1 / 3, lambda e: 0.3 * e, "INCONCLUSIVE", "a solver may have missed 30% of an error"),  # a guard spares false claims as well
+        (0.5, lambda e: 1e-4, "VERIFIED", ""),  # one tolerance for all sizes: the smallest error is .006
+        (0.5, lambda e: 1e-3, "INCONCLUSIVE", "of an error that it measured"),
+        (0.5, lambda e: -e, "ERROR", "none negative"),
+        (0.5, lambda e: e[1:], "ERROR", "one number, or one per size"),
+    ],
+)
+def test_a_rate_is_decided_only_if_its_solver_was_ten_times_as_accurate_as_its_errors(exponent, gap, status, words):
+    verdict = check(rate_claim(lambda n: n**-exponent, gap=gap), mutants="none")
+    assert verdict.status == status
+    assert words in verdict.reason
 
 
 @pytest.mark.slow

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import proofs_check
 from proofs_check.cli import main
+from proofs_check.records import load_records
 from proofs_check.results import load_results
 
 HERE = Path(__file__).parent
@@ -141,26 +143,46 @@ def test_compare_tells_what_moved(place, capsys):
     assert "GD-01: mutant half killed -> not run" in capsys.readouterr().out
 
 
-def test_ctrl_c_exits_with_130_and_the_run_goes_on(tmp_path):
-    """The real thing: another process, a real signal, readable records, and a resumed run."""
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
-    module = tmp_path / "slow_claims.py"
-    module.write_text(
-        "import time\nfrom proofs_check import Catalogue, Mutant\ncat = Catalogue('slow')\n"
-        "@cat.tail('ZZ-01', bound=lambda *, delta: 1 - delta, levels=(.05,), impl={'f': float}, families={'one': [{'n': 1}]},\n"
-        "          mutants=[Mutant('m', 'impl', {'f': lambda f: f}, why='w')], source='folklore', plain='p')\n"
-        "def slow(inst, rng, impl):\n    time.sleep(.003)\n    return rng.random() / 4\n"
-    )
-    command = [sys.executable, "-m", "proofs_check", "run", "--catalogue", "slow_claims:cat", "--mutants", "none"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    records = tmp_path / "build" / "runs" / "0001" / "records.jsonl"
+SLOW = """
+import os, time
+from proofs_check import Catalogue, Mutant
+cat = Catalogue("slow")
+@cat.tail("ZZ-01", bound=lambda *, delta: 1 - delta, levels=(.05,), impl={"f": float}, families={"one": [{"n": 1}]},
+          mutants=[Mutant("m", "impl", {"f": lambda f: f}, why="w")], source="folklore", plain="p")
+def slow(inst, rng, impl):
+    time.sleep(float(os.environ.get("PAUSE", 0)))
+    return rng.random() / 4
+"""
+
+
+def test_ctrl_c_exits_with_130_keeps_what_is_finished_and_goes_on_to_the_same_digits(place, monkeypatch):
+    """The real thing: another process, a real signal, readable records, and a resumed run beside one that nobody interrupted."""
+    (place / "slow_claims.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(str(place))
+    options = ["--catalogue", "slow_claims:cat", "--mutants", "none"]
+    command = [sys.executable, "-m", "proofs_check", "run", *options]
+    environment = os.environ | {"PYTHONPATH": str(HERE), "PAUSE": "0.003"}
+    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    records = place / "build" / "runs" / "0001" / "records.jsonl"
     deadline = time.monotonic() + 60
     while not (records.is_file() and records.read_bytes().count(b"\n") > 1) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert "--resume" in out
-    again = subprocess.run([*command, "--resume"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "VERIFIED" in again.stdout
+    kept = load_records(records.parent)
+    assert kept.records
+    assert kept.notes == ()
+    interrupted = load_results(records.parent)
+    assert interrupted.interrupted
+    assert interrupted.verdicts[0].status == "INCONCLUSIVE"
+    try:
+        assert run(*options, "--resume") == 0
+        assert run(*options) == 0
+    finally:
+        sys.modules.pop("slow_claims", None)
+    resumed, whole = (load_results(place / "build" / "runs" / name).verdicts for name in ("0001", "0002"))
+    assert [replace(v, seconds=0.0, provenance={}) for v in resumed] == [replace(v, seconds=0.0, provenance={}) for v in whole]
+    assert whole[0].status == "VERIFIED"
+    assert whole[0].n > kept.records[next(iter(kept.records))].n  # it was really interrupted
