@@ -117,7 +117,7 @@ FloatArray = npt.NDArray[np.float64]
     title="polynomials above the indicator",
     plain="The polynomial that is chosen for a row is at least 1 wherever the row may change sides, and never negative, for distances from "
     "0 to 1e150.",
-    tex=r"\mathbf 1\{u\le-a\}\le\left(\frac{1-au}{1+a^2}\right)^2,\qquad\mathbf 1\{u\le-a\}\le\left(\frac{u^2+e}{a^2+e}\right)^2",
+    tex=r"1_{u\le-a}\le\left(\frac{1-au}{1+a^2}\right)^2,\qquad 1_{u\le-a}\le\left(\frac{u^2+e}{a^2+e}\right)^2",
 )
 def indicator_below_the_polynomial(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
     """Return 1 beside the chosen polynomial where the indicator is 1; and how far the polynomial is from its largest value, everywhere."""
@@ -319,7 +319,7 @@ _HERMITE = np.polynomial.hermite_e.hermegauss(20)
     title="what the bound is for Gaussian rows",
     plain="For Gaussian rows and small angles the bound is 0.969 times the tangent of the angle, and 1.253 times with quadratics alone; "
     "the disagreement itself is 0.318 times the angle.",
-    tex=r"\lim_{\theta\to0}\frac{D}{\tan\theta}=2\varphi(0)\int_0^\infty\mathbf E\,m_a(u)\,da=0.969",
+    tex=r"\lim_{\theta\to0}\frac{D}{\tan\theta}=2\varphi(0)\int_0^\infty\mathbb{E}\,m_a(u)\,da=0.969",
 )
 def slope_by_quadrature(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
     """Integrate the mean of the polynomials, a quadrature in a quadrature, over all distances."""
