@@ -74,10 +74,10 @@ from proofs_check.problems import (
 # fmt: off
 __all__ = [
     "BETS", "DETERMINISTIC", "KINDS", "LEVELLED", "RESERVED", "SCHEMA", "SLACK_BINS", "STATUSES", "STREAMS", "TIERS", "BlockRecord",
-    "Bound", "Budget", "Claim", "ClaimDefinitionError", "Counterexample", "DatasetRef", "EquivalentProof", "Evidence", "Family", "FloatBudget",
-    "Instance", "InstanceKey", "Interval", "Kind", "Margin", "MissingDataError", "Mutant", "MutantResult", "MutantStatus", "Num",
-    "Outcome", "Part", "ReadOnly", "Role", "Rule", "RunResult", "SearchSpace", "Sense", "Slack", "Source", "Status", "Subject", "Tier",
-    "Verdict", "Where", "as_outcome", "as_source", "grid_instance", "worst",
+    "Bound", "Budget", "Claim", "ClaimDefinitionError", "Counterexample", "DatasetRef", "EquivalentProof", "Evidence", "Family",
+    "FloatBudget", "Instance", "InstanceKey", "Interval", "Kind", "Margin", "MissingDataError", "Mutant", "MutantResult",
+    "MutantStatus", "Num", "Outcome", "Part", "ReadOnly", "Role", "Rule", "RunResult", "SearchSpace", "Sense", "Slack", "Source",
+    "Status", "Subject", "Tier", "Verdict", "Where", "as_outcome", "as_source", "grid_instance", "worst",
 ]
 # fmt: on
 
