@@ -232,7 +232,7 @@ def _gain(b: float) -> float:
         Family("searched", _any_noise, grid=({"quartic": True},), role="adversarial", search=SearchSpace(lambda p: 1, _decoded_noise)),
     ],
     tight=0.99,
-    budgets=few_evaluations((1, 8, 64), (12, 200, 2000)),
+    budgets=few_evaluations((1, 8, 64), (12, 100, 2000)),
     mutants=[
         Mutant(
             "fixed_radius",
@@ -251,8 +251,8 @@ def _gain(b: float) -> float:
     ],
     source=Source("derived", proof=_PROOF),
     title="what the quartic minorant is worth",
-    plain="With the quartic the excluded angle is smaller by a factor of at least 1.599 for flip probabilities up to 0.45, and by more than "
-    "3/2 for all.",
+    plain="With the quartic the excluded angle is smaller by a factor of at least 1.599 for flip probabilities up to 0.45, and by more "
+    "than 3/2 for all.",
     tex=r"1.599\,x_4\le x_1\ (\eta\le0.45),\qquad 1.5\,x_4\le x_1",
 )
 def gain_of_the_minorant(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
