@@ -47,7 +47,10 @@ def massart_steps(search: Search, blank: HalfspaceCertificate, eta: float) -> Ha
 
 
 def agnostic_steps(search: Search, blank: HalfspaceCertificate, *, refine: bool = True, guess: int = 0) -> HalfspaceCertificate:
-    """Find the largest number of mistakes that no halfspace keeps to; without `refine` a little less, at a fraction of the price."""
+    """Find the largest number of mistakes that no halfspace keeps to; without `refine` a little less, at a fraction of the price.
+
+    A guess of the number is worth a search among fine angles at once.
+    """
     view = search.view
     rival = min(blank.sure_mistakes, blank.sure_hits)
     if rival == 0:
@@ -58,7 +61,7 @@ def agnostic_steps(search: Search, blank: HalfspaceCertificate, *, refine: bool 
         limit, spent = search.limit(1.0) if view.k else math.inf, search.slack(0)
         no_angle = f"no angle is excluded even for a halfspace without mistakes (push {limit:.3g}, gradient {spent:.3g})"
         return replace(blank, reason=no_angle if limit <= spent else "the angle excluded is too wide for the mistakes of this halfspace")
-    k, excluded = search.refine(found, rival) if refine else found
+    k, excluded = search.refine(found, rival) if refine and not guess else found
     return replace(
         _with_angle(blank, excluded),
         vacuous=False,

@@ -47,7 +47,7 @@ costs ln 2 in the deviation and insures against that."""
 _JUDGED_ROWS = 50_000
 """Learning rows on which widths are compared for agnostic noise: beyond so many, the best width hardly depends on their number."""
 
-_WIDENINGS, _CAUTION, _MOST_WIDENED, _NOISE_STEPS = 2, 0.97, 8.0, 8
+_WIDENINGS, _CAUTION, _MOST_WIDENED, _NOISE_STEPS = 1, 0.9, 8.0, 8
 
 _LEAST = 4  # rows of a fold
 

@@ -26,8 +26,9 @@ _FINER = 16
 """Parts of a coarse step between which refining chooses: few angles, since the disagreement within each is dear."""
 _GROWTH = 1.25
 """One coarse step is 13 per cent of the tangent: refining it cannot gain more mistakes than this factor."""
-_TOLERANCE = 0.002
+_TOLERANCE = 0.004
 """Relative accuracy to which the number of mistakes is found: below the 13, or after refining 0.8, per cent of an angular step."""
+_LEAP = 1.6  # from one number to the next while the search goes up from a guess
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +136,9 @@ class Search:
         """
         if self.view.k == 0:
             return self._no_complement(mistakes)
-        low, high = (math.floor(math.log(end * self.unit) / _COARSE) for end in _RANGE)
-        return _largest(lambda k: self._proof(k, low, high, _COARSE, mistakes), 0, mistakes - 1, guess)
+        step = _COARSE / _FINER if guess else _COARSE
+        low, high = (math.floor(math.log(end * self.unit) / step) for end in _RANGE)
+        return _largest(lambda k: self._proof(k, low, high, step, mistakes), mistakes, 0, mistakes - 1, guess)
 
     def refine(self, found: tuple[int, Excluded], mistakes: int) -> tuple[int, Excluded]:
         """Improve a proof by angles between those of the coarse grid."""
@@ -145,27 +147,25 @@ class Search:
         step = _COARSE / _FINER
         high = math.floor((math.log(found[1].tau) + _COARSE) / step)
         last = min(mistakes - 1, int(_GROWTH * found[0]) + 2)
-        better = _largest(lambda k: self._proof(k, high - 2 * _FINER, high, step, mistakes), found[0], last)
+        better = _largest(lambda k: self._proof(k, high - 2 * _FINER, high, step, mistakes), mistakes, found[0], last)
         return better if better is not None else found
 
-    def _proof(self, k: int, first: int, last: int, step: float, mistakes: int) -> Excluded | None:
-        """Return the least angle of a grid that is excluded for k mistakes, if the disagreement within is small enough."""
+    def _proof(self, k: int, first: int, last: int, step: float, mistakes: int) -> tuple[float, Excluded | None]:
+        """Return k plus the disagreement within the least angle of a grid that is excluded for k mistakes; a proof if that is too few."""
         slack = self.slack(k)
         if not self._excludes(last * step, slack, 1.0):
-            return None
+            return math.inf, None
         while first < last:
             middle = (first + last) // 2
             first, last = (first, middle) if self._excludes(middle * step, slack, 1.0) else (middle + 1, last)
-        return self._contradiction(k, last * step, mistakes)
+        tau = math.exp(last * step)
+        cone = self.cones(tau)
+        total = k + cone.count
+        return total, Excluded(tau, self.push(tau, 1.0), cone) if total < mistakes else None
 
     def slack(self, k: int) -> float:
         """Return the largest gradient that a halfspace with k mistakes can leave."""
         return self.statistics.G + 2.0 * self.statistics.mistake_push(k)
-
-    def _contradiction(self, k: int, log_tau: float, mistakes: int) -> Excluded | None:
-        tau = math.exp(log_tau)
-        cone = self.cones(tau)
-        return Excluded(tau, self.push(tau, 1.0), cone) if k + cone.count < mistakes else None
 
     def _no_complement(self, mistakes: int) -> tuple[int, Excluded] | None:
         """One column: every halfspace is w or its reverse."""
@@ -174,18 +174,31 @@ class Search:
         return mistakes - 1, Excluded(0.0, PushValue(math.inf, "norm", 0.0), cone_bound(self.view, 0.0))
 
 
-def _largest(proof: Callable[[int], Excluded | None], first: int, last: int, guess: int = 0) -> tuple[int, Excluded] | None:
-    """Halve towards the largest number with a proof, up to the tolerance; the one returned has one."""
-    found = proof(first)
+def _largest(
+    proof: Callable[[int], tuple[float, Excluded | None]], mistakes: int, first: int, last: int, guess: int = 0
+) -> tuple[int, Excluded] | None:
+    """Narrow in on the largest number with a proof, up to the tolerance; the one returned has one.
+
+    The next number is where the sums of the proofs, drawn as a line, reach the mistakes; the middle while only one end is known.
+    """
+    bracket = [k for k in (int(guess * _LEAP**power) for power in range(-1, 8)) if first < k < last]
+    start = bracket.pop(0) if bracket else first
+    lowest, found = proof(start)
+    if found is None and start > first:
+        start, last, bracket = first, start - 1, []
+        lowest, found = proof(start)
     if found is None:
         return None
-    best = first
-    bracket = [k for k in (int(guess / _GROWTH), int(guess * _GROWTH)) if first < k < last]
+    best, first, highest = start, start, math.inf
     while last - first > int(_TOLERANCE * first):
-        middle = bracket.pop(0) if bracket else (first + last + 1) // 2
-        attempt = proof(middle)
-        if attempt is None:
-            last, bracket = middle - 1, []
+        if bracket:
+            middle = bracket.pop(0)
         else:
-            first, best, found = middle, middle, attempt
+            share = (mistakes - lowest) / max(highest - lowest, 1.0) if math.isfinite(highest) else 0.5
+            middle = min(max(first + round((last + 1 - first) * min(max(share, 0.1), 0.9)), first + 1), last)
+        total, attempt = proof(middle)
+        if attempt is None:
+            last, highest, bracket = middle - 1, total, []
+        else:
+            first, best, found, lowest = middle, middle, attempt, total
     return best, found
