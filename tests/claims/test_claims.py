@@ -17,7 +17,7 @@ PREFIXES = {
     "active_multitask": "MT",
     "supervised_dictionary": "DL",
 }
-LP_NUMBERS = {f"LP-{n:02d}" for n in (*range(1, 25), 26, 29)}
+LP_NUMBERS = {f"LP-{n:02d}" for n in (*range(1, 25), 26, 29, 30, 31)}
 
 
 @pytest.fixture(scope="module")
