@@ -19,6 +19,7 @@ from proofs_check._state import PartState, State
 from proofs_check.evidence import MutantResult
 from proofs_check.instances import build
 from proofs_check.model import Claim, Instance, Interval, Mutant, Outcome, as_outcome
+from proofs_check.mutants import RELATIVE
 from proofs_check.seeds import build_key, generator
 
 __all__ = ["Generated", "generate"]
@@ -53,7 +54,7 @@ def generate(claim: Claim, state: State, root: int) -> Generated:
     Generated
     """
     if claim.kind == "identity":
-        return Generated((_claim_mutant("relative", ScaledSide(1.0 + _RELATIVE), "the right-hand side is off by a millionth"),))
+        return Generated((_claim_mutant(RELATIVE, ScaledSide(1.0 + _RELATIVE), "the right-hand side is off by a millionth"),))
     if claim.kind == "soundness":
         return Generated((_claim_mutant("accept_all", Accepting(True), "accepts whatever it is shown"),))
     if claim.kind == "completeness":
@@ -63,8 +64,7 @@ def generate(claim: Claim, state: State, root: int) -> Generated:
     found: list[Mutant] = []
     blind: list[MutantResult] = []
     why = "<= was read as >=, or the other way round"
-    least = min((own.slack.least for own in state.honest()), default=1.0)
-    if least < 1.0 - _ROOM if claim.kind == "inequality" else min(claim.rule.levels) < 0.5:
+    if _tells_senses_apart(claim, state):
         found.append(_claim_mutant("flipped", flip_sense, why))
     else:
         reason = "the bound is attained in every trial, or fails as often as it holds: the instances do not tell the senses apart"
@@ -78,6 +78,14 @@ def generate(claim: Claim, state: State, root: int) -> Generated:
         else:
             blind.append(MutantResult(name, claim.id, "bound", "blind", why, expected_dead=False, reason=reason))
     return Generated(tuple(found), tuple(blind))
+
+
+def _tells_senses_apart(claim: Claim, state: State) -> bool:
+    """Tell whether the reversed bound would fail: it does where there is room, and for a tail in more trials than may fail."""
+    if claim.kind == "inequality":
+        return min((own.slack.least for own in state.honest()), default=1.0) < 1.0 - _ROOM
+    medians = [median.worst for own in state.honest() if (median := own.slack.quantile(0.5)) is not None]
+    return min(claim.rule.levels) < 0.5 and min(medians, default=1.0) < 1.0 - _ROOM
 
 
 def _claim_mutant(name: str, make: Callable[[Claim], Claim], why: str) -> Mutant:

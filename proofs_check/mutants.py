@@ -9,6 +9,10 @@ from typing import Any, cast
 from proofs_check.model import Bound, Claim, ClaimDefinitionError, Instance, Mutant, MutantResult, MutantStatus, Part, Status, Subject, Tier
 
 
+RELATIVE = "relative"
+"""Generated mutant of an identity: its right-hand side is off by a millionth. Iterations that stop earlier cannot see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Injection:
     """What a block works with: bound, implementation and world, each original or replaced."""
@@ -117,4 +121,6 @@ def _fate(mutant: Mutant, runs: Mapping[str, tuple[Status, str, int]]) -> tuple[
     if raised:
         return ("killed" if mutant.may_raise else "error"), raised, runs[raised][1]
     last = list(runs)[-1]
+    if mutant.generated and mutant.id == RELATIVE:
+        return "blind", "", f"a millionth is within the rounding that the claim grants ({runs[last][0]}, {runs[last][1]})"
     return "survived", "", f"{last}: {runs[last][0]}, {runs[last][1]}"

@@ -130,6 +130,22 @@ def test_an_identity_notices_a_millionth_on_either_side():
         assert fates(check(cat[claim_id], mutants="generated"))["relative"].status == "killed"
 
 
+def test_an_identity_that_grants_more_than_a_millionth_is_said_to_be_blind_to_it():
+    cat = Catalogue("tests/generated")
+    budget = FloatBudget(k=2**34, scale=4.0, why="an iteration that stops at a relative 2e-6")
+    cat.identity("GN-14", budget=budget, families={"one": [{"n": 4}]}, **COMMON)(lambda inst, rng, impl: Outcome(4.0, reference=4.0))
+    found = fates(check(cat["GN-14"], mutants="generated"))["relative"]
+    assert found.status == "blind"
+    assert "rounding that the claim grants" in found.reason
+
+
+def test_a_count_that_is_zero_as_promised_does_not_tell_the_senses_apart():
+    cat = Catalogue("tests/generated")
+    cat.tail("GN-15", bound=lambda *, n: 0.0 * n, levels=(0.05,), families={"one": [{"n": 4}]}, **COMMON)(lambda inst, rng, impl: 0.0)
+    found = fates(check(cat["GN-15"], mutants="generated"))["flipped"]
+    assert found.status == "blind"
+
+
 def promising(kind):
     cat = Catalogue("tests/generated")
     declare = cat.soundness if kind == "soundness" else cat.completeness
