@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from proofs_check.model import Bound, Claim, ClaimDefinitionError, Instance, Mutant, MutantResult, MutantStatus, Part, Status, Subject, Tier
 
-
 RELATIVE = "relative"
 """Generated mutant of an identity: its right-hand side is off by a millionth. Iterations that stop earlier cannot see it."""
 
