@@ -1,12 +1,18 @@
 """Every claim of the package, without a test of its own: it is well defined, survives the quick tier, and notices its mistakes."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from proofs_check import RunResult, Verdict, run
 from proofs_check.claims import catalogue
+from proofs_check.instances import missing_data
+from proofs_check.measuring import Unit, run_unit
+from proofs_check.model import Claim
 from proofs_check.report.mathml import formula
+from proofs_check.scheduling import Track
+from proofs_check.seeds import ROOT
 
 CLAIMS = catalogue().claims
 PREFIXES = {
@@ -22,7 +28,6 @@ LP_NUMBERS = {f"LP-{n:02d}" for n in (*range(1, 25), 26, 29, 30, 31)}
 
 @pytest.fixture(scope="module")
 def quick() -> RunResult:
-    """The claims alone: whether their mutants die is what `make report` finds out, and the slow test below."""
     return run((), tier="quick", mutants="none", out=None)
 
 
@@ -44,6 +49,29 @@ def test_statement_is_complete(claim):
     assert not claim.tex or "<math" in formula(claim.tex)
 
 
+def _first_trials(claim: Claim) -> list[Unit]:
+    """List the first trials of every part, four at most, without a search: verdicts belong to `make report` and to the slow tests."""
+    families = tuple(replace(family, search=None) for family in claim.families)
+    adversarial = any(family.role == "adversarial" for family in families)
+    plain = replace(claim, families=families, tight=claim.tight if adversarial else None)
+    return [replace(unit, trials=min(unit.trials, _SMOKE)) for unit in Track(plain, "quick", ROOT).units()]
+
+
+_SMOKE = 4
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_every_part_can_be_measured_and_no_first_trial_violates(claim):
+    """Instances are built, bounds evaluated and implementations called, on every part; a universal statement holds on what was seen."""
+    assert missing_data(claim) == ""
+    for unit in _first_trials(claim):
+        for record in run_unit(unit):
+            assert record.error is None
+            assert record.n == unit.trials
+            assert unit.subject.expected == "refuted" or claim.kind not in ("inequality", "identity") or record.k_hi == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_quick_tier_finds_no_violation(claim, quick):
     verdict = verdict_of(quick, claim.id)

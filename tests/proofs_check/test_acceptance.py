@@ -69,7 +69,7 @@ def killed_and_resumed(tmp_path, kills, catalogue, claims):
 
 
 def test_a_run_killed_without_warning_comes_to_the_same_digits(tmp_path):
-    killed, whole, resumed = killed_and_resumed(tmp_path, 2, "good", ["GD-01", "GD-02"])
+    killed, whole, resumed = killed_and_resumed(tmp_path, 1, "good", ["GD-01"])
     assert killed >= 1
     assert whole == resumed
 

@@ -51,12 +51,26 @@ def test_a_miss_moves_both_nulls_inwards():
     assert (missing.ln_R, missing.ln_A) == evalues.count_evidence(30, 30, 192, 0.2 + 0.02, p1 - 0.02)
 
 
+def liars(runs):
+    """P(failure) is .2 exactly, the bracket lies in .08 of the trials: refutations without paying for it, and when it is declared."""
+    naive = [check(coin(0.2, liar=0.08, alpha_R=0.05), root=root, mutants="none").status for root in range(runs)]
+    paid = [
+        check(coin(0.2, liar=0.08, miss=0.08, bracket_miss=0.08, alpha_R=0.05), root=root, mutants="none").status for root in range(runs)
+    ]
+    return naive.count("REFUTED"), paid.count("REFUTED")
+
+
 def test_a_liar_within_what_it_declares_never_turns_a_true_claim():
-    """P(failure) is .2 exactly, the bracket lies in .08 of the trials: without paying for it the claim falls."""
-    naive = [check(coin(0.2, liar=0.08, alpha_R=0.05), root=root, mutants="none").status for root in range(40)]
-    paid = [check(coin(0.2, liar=0.08, miss=0.08, bracket_miss=0.08, alpha_R=0.05), root=root, mutants="none").status for root in range(40)]
-    assert naive.count("REFUTED") > 10
-    assert paid.count("REFUTED") <= 5  # .05 of 40, and 3 more
+    naive, paid = liars(12)
+    assert naive >= 2
+    assert paid <= 3  # P(more than 3 of 12 at .05) = .002
+
+
+@pytest.mark.slow
+def test_a_liar_within_what_it_declares_refutes_one_true_claim_in_twenty_at_most():
+    naive, paid = liars(400)
+    assert naive > 100
+    assert paid <= 20 + 4 * 19**0.5
 
 
 def test_no_acceptance_where_brackets_miss_more_often_than_the_margin_allows():

@@ -114,6 +114,7 @@ def test_spoiled_rules_are_noticed(monkeypatch, name, spoiled, words):
     monkeypatch.setattr(module, "_LEVELS", {"quick": (0.2,)})
     monkeypatch.setattr(module, "_ENGINE_RUNS", {"quick": 3})
     monkeypatch.setattr(module, "_PATHS", {"quick": 20})
+    monkeypatch.setattr(module, "broken_checkers", lambda runs, rng: ())
     monkeypatch.setattr(_counts, name, spoiled(getattr(_counts, name)))
     try:
         problems = calibrate().problems

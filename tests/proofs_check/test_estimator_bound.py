@@ -89,13 +89,13 @@ def _error(fitted, X, y):
 
 def test_hold_out_bound_is_verified_on_a_known_population():
     X, y = _population()
-    verdict = check_estimator_bound(HoldOut(), X, y, measure=_error, delta=0.1, rows=60, trials=320)
+    verdict = check_estimator_bound(HoldOut(), X, y, measure=_error, delta=0.1, rows=60, trials=128)
     assert verdict.status == "VERIFIED"
 
 
 def test_hold_out_bound_without_its_radius_is_refuted():
     X, y = _population()
-    verdict = check_estimator_bound(HoldOut(spoil=0.0), X, y, measure=_error, delta=0.1, rows=60, trials=320)
+    verdict = check_estimator_bound(HoldOut(spoil=0.0), X, y, measure=_error, delta=0.1, rows=60, trials=128)
     assert verdict.status == "REFUTED"
 
 

@@ -149,7 +149,9 @@ def _run(claim, folder):
 
 
 def test_stored_counterexample_is_shrunk_and_separates_right_from_wrong(rank_truncation, tmp_path):
-    wrong, verdict = _run(rank_truncation.claim(1.5, sizes=((3, 3, 1),), tight=None, shapes=rank_truncation.shapes), tmp_path)
+    claim = rank_truncation.claim(1.3, sizes=((3, 3, 1),), tight=None, shapes=rank_truncation.shapes)
+    few = {tier: replace(budget, search_evals=600) for tier, budget in claim.tiers.items()}
+    wrong, verdict = _run(replace(claim, tiers=few), tmp_path)
     stored = verdict.counterexamples[0]
     assert "m=2,n=2,rank=1" in stored.part
     again = replay(stored.path, catalogue=wrong)
