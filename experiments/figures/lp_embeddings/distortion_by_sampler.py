@@ -21,7 +21,7 @@ TITLE = "Distortion by sampler"
 TOPIC = "distortion"
 DATA = ()
 TABLES = ("heavy_tailed", "spiked", "legendre")
-TITLES = ("t, 1.2 degrees of freedom", "30 x identity above Gaussian rows", "Legendre polynomials")
+TITLES = ("t(1.2) entries", "30 I above Gaussian rows", "Legendre polynomials")
 SAMPLERS = ("uniform", "leverage", "root_leverage", "lewis", "sensitivity", "l2_augmented", "leverage_sensitivity")
 NAMES = ("uniform", "leverage", "root leverage in rounds", "Lewis weights", "sensitivities", "sensitivities + leverage", "larger share")
 EPS = 0.5
@@ -139,8 +139,8 @@ def describe(arrays: Arrays) -> Description:
             "lost a direction has at least 1."
         ),
         alt=(
-            "Three panels of falling dots on log axes. The importance scores lie close together and pass one half between 20 and 80 rows; "
-            "grey squares of uniform sampling stay near one on the first two tables."
+            "Panels of falling dots on log axes, a column for each table. The importance scores lie close together and are below one half "
+            "from 80 rows on; grey squares of uniform sampling stay above one half on the table with heavy tails."
         ),
         numbers={
             "rows_for_half": {
@@ -165,7 +165,7 @@ def draw(arrays: Arrays) -> "Figure":
     width, height = style.TWO_PANELS
     count = len(arrays["p"])
     figure = style.new_figure(size=(width, height if count == 1 else 1.7 * height))
-    axes = figure.subplots(count, len(TABLES), sharex=True, sharey=True, squeeze=False)
+    axes = figure.subplots(count, len(TABLES), sharex=True, sharey="row", squeeze=False)
     for row in range(count):
         for column, title in enumerate(TITLES):
             _draw_panel(axes[row, column], arrays, row, column)
@@ -191,9 +191,11 @@ def _draw_panel(axes: "Axes", arrays: Arrays, row: int, column: int) -> None:
         axes.errorbar(
             beside, middle, (middle - low, high - middle), color=color, marker=marker, markersize=3.5, linewidth=0.8, elinewidth=0.8
         )
-    axes.set(xscale="log", yscale="log", ylim=(0.7 * np.nanmin(arrays["distortion"]), TOP * 1.05))
+    smallest = float(np.nanmin(arrays["distortion"][row]))
+    axes.set(xscale="log", yscale="log", ylim=(0.7 * smallest, TOP * 1.05))
     axes.set_xticks(sizes, [f"{size}" for size in sizes])
-    ticks = [tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3) if tick > np.nanmin(arrays["distortion"])]
+    ticks = [1e-8, 1e-6, 1e-4, 0.01, 1.0] if smallest < 1e-3 else [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
+    ticks = [tick for tick in ticks if tick > smallest]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
 

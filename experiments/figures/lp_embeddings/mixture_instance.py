@@ -169,8 +169,8 @@ def draw(arrays: Arrays) -> "Figure":
         share = lost / draws
         axes.errorbar(sizes, share, (share - low, high - share), color=color, marker=marker, linestyle="none", zorder=3)
         axes.plot(arrays["smooth_sizes"], arrays["too_few_directions"][row], color=style.BOUND, linestyle="--", linewidth=1.0, zorder=2)
-        at = int(np.argmin(np.abs(share - 0.4)))  # the dot that the name points to
-        dx, dy, side = LABELS[row]
+        height, dx, dy, side = LABELS[row]
+        at = int(np.argmin(np.abs(share - height)))
         line = {"arrowstyle": "-", "color": color, "lw": 0.6, "shrinkB": 4}
         axes.annotate(
             name, (sizes[at], share[at]), xytext=(dx, dy), textcoords="offset points", ha=side, va="center", color=color, arrowprops=line
@@ -180,7 +180,7 @@ def draw(arrays: Arrays) -> "Figure":
         axes,
         float(arrays["smooth_sizes"][middle]),
         float(arrays["too_few_directions"][0, middle]),
-        "too few directions kept (exact)",
+        "too few directions\nkept (exact)",
         color=style.BOUND,
         dx=-8,
         dy=-30,
@@ -192,5 +192,5 @@ def draw(arrays: Arrays) -> "Figure":
     return figure
 
 
-# Offsets of the names from the dots that they belong to, in points, in the order of SAMPLERS.
-LABELS = ((16, 22, "left"), (16, 14, "left"), (62, 4, "left"), (-10, -34, "right"))
+# Height of the dots that the names point to, and the offsets of the names from them in points, in the order of SAMPLERS.
+LABELS = ((0.4, 16, 22, "left"), (0.6, 14, 10, "left"), (0.4, 62, 4, "left"), (0.4, -10, -34, "right"))
