@@ -4,8 +4,12 @@ No function here looks at data or draws a random number. The learners report the
 draw them.
 """
 
+from algos.misspecified_bandits.bounds.nets import cells_per_axis, largest_square, net_size
 from algos.misspecified_bandits.bounds.noise import noisy_repeats
 
 __all__ = [
+    "cells_per_axis",
+    "largest_square",
+    "net_size",
     "noisy_repeats",
 ]
