@@ -50,6 +50,7 @@ def _second_largest(make: Callable[[int], Calibration]) -> Callable[[int], Calib
             {"calibration": lambda f: lambda key: _moved(f(key), 2.0)},
             why="thresholds at two standard deviations, as if statistics were Gaussian and their deviations known",
             part="eight_rows(*",
+            quick=False,
         ),
     ],
     source=Source("derived", proof="docs/theory/testable_halfspaces.md, Calibration"),

@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 Fit = Callable[..., Verdict]
 
 _SOURCE = Source("derived", proof="docs/theory/testable_halfspaces.md, Tester-learner")
-_FEW: dict[Tier, Budget] = {"quick": Budget(120, 6, slack_trials=6), "full": Budget(720, 6, slack_trials=60), "nightly": Budget(9600, 6)}
+_FEW: dict[Tier, Budget] = {"quick": Budget(120, 4, slack_trials=4), "full": Budget(720, 4, slack_trials=60), "nightly": Budget(9600, 4)}
 
 
 def _with(**changes: Callable[[Verdict], Any]) -> Callable[[Fit], Fit]:
@@ -148,6 +148,7 @@ _FACTOR, _SLACK = 20.0, 0.05
             {"fit": _with(w=lambda v: -v.w)},
             why="the sign of the normal is lost after the certificate was made",
             part="typical(*",
+            quick=False,
         ),
     ],
     companions=("HS-13",),
@@ -256,8 +257,8 @@ _WIDTH, _REACHED = (1.0,), 0.9
     levels=(_LEVEL,),
     impl={"fit": _accepts},
     families=[
-        Family("whitened", grid=({"n": 1500, "eta": 0.02, "noise": "rcn", "whiten": True},), role="adversarial"),
-        Family("lifted", grid=({"n": 1500, "eta": 0.02, "noise": "rcn", "whiten": False},)),
+        Family("whitened", grid=({"n": 2500, "eta": 0.0, "noise": "none", "whiten": True},), role="adversarial"),
+        Family("lifted", grid=({"n": 2500, "eta": 0.0, "noise": "none", "whiten": False},)),
     ],
     budgets=_FEW,
     mutants=[
@@ -274,6 +275,7 @@ _WIDTH, _REACHED = (1.0,), 0.9
             {"fit": lambda f: lambda X, y, **k: f(X, y, **{**k, "target_transform": "standardize", "calibration": "theory"})},
             why="columns are scaled, their correlations stay, which even generous thresholds notice",
             part="whitened(*",
+            quick=False,
         ),
         Mutant(
             "level_for_each_test",
