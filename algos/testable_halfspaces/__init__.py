@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         massart_certificate,
     )
     from algos.testable_halfspaces.disagreement import DisagreementBound, disagreement_bound, disagreement_test
+    from algos.testable_halfspaces.display import HalfspaceDisplay
     from algos.testable_halfspaces.distribution_shift import ShiftBound, predict_mask, shift_bound
     from algos.testable_halfspaces.estimators import TestableHalfspace
     from algos.testable_halfspaces.exact_oracles import ExactError, exact_halfspace_error
@@ -46,6 +47,7 @@ _HOMES = {
     "ExactError": "exact_oracles",
     "FourthMoment": "moment_tests",
     "HalfspaceCertificate": "certificates",
+    "HalfspaceDisplay": "display",
     "HalfspaceInstance": "instances",
     "InfeasibleEps": "results",
     "QuarticBound": "quartic_forms",
@@ -87,6 +89,7 @@ __all__ = [
     "ExactError",
     "FourthMoment",
     "HalfspaceCertificate",
+    "HalfspaceDisplay",
     "HalfspaceInstance",
     "InfeasibleEps",
     "QuarticBound",

@@ -170,6 +170,30 @@ class CertifiedClassifier:
         check_is_fitted(self)
         return distribution_shift.predict_mask(self.certificate_, self._used_columns(X))
 
+    def project(self, X: Any, direction: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return rows along a direction, such as `direction_`, centred and scaled so that the target would be standard Gaussian there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+        direction : array-like of shape (n_features,)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        ValueError
+            A direction of another length.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        u = np.asarray(direction, dtype=np.float64)
+        if u.shape != (X.shape[1],):
+            raise ValueError(f"direction has shape {u.shape}, X has {X.shape[1]} columns; give one number for each")
+        return self._map.project(X, u)
+
     def _used_columns(self, X: Any) -> Any:
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         return X if self.columns_.all() else np.ascontiguousarray(X[:, self.columns_])

@@ -142,6 +142,8 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
         0 for rows that learned, 1 for the others.
     columns_ : ndarray of shape (n_features,), bool
         Columns in use. Constant ones (with an intercept) and those that depend on others are left out with a warning.
+    band_width_ : float
+        Width parameter of the band that was certified, in the unit of the margins.
     calibration_ : Calibration or None
         Thresholds of the tests.
     n_iter_ : int
@@ -305,7 +307,7 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
                 "A halfspace separates 2; wrap the estimator in sklearn.multiclass.OneVsRestClassifier"
             )
         if len(classes) < 2:
-            raise ValueError(f"y has 1 class, {classes[0]!r}; a halfspace separates 2: give rows of both")
+            raise ValueError(f"y has 1 class, {classes[:1].tolist()[0]!r}; a halfspace separates 2: give rows of both")
         self.classes_ = classes
         return np.where(np.ravel(codes) == 1, 1.0, -1.0)
 
@@ -336,6 +338,7 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
         made = certify_chosen(rows, used, learned.map, chosen, settings.noise, eta=settings.eta, delta=settings.delta, quartic=quartic)
         self.certificate_ = replace(made.certificate, classes=tuple(self.classes_.tolist()))
         self.guarantee_ = self.certificate_.guarantee
+        self.band_width_ = self.certificate_.sigma
         self.eta_breakdown_ = math.nan
         if settings.noise == "massart" and not made.certificate.vacuous:
             eps = settings.eps if isinstance(settings.eps, float) else None
