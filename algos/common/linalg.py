@@ -93,7 +93,13 @@ class Whitening:
 
 
 def whitening(
-    source: Any, *, ridge: float = 0.0, rtol: float = 1e-6, scale: ArrayLike | None = None, method: Literal["auto"] | Path = "auto"
+    source: Any,
+    *,
+    ridge: float = 0.0,
+    rtol: float = 1e-6,
+    scale: ArrayLike | None = None,
+    method: Literal["auto"] | Path = "auto",
+    gram: Array | None = None,
 ) -> Whitening:
     """Whiten the columns of ``diag(scale) @ A`` by the fastest path that is safe.
 
@@ -111,6 +117,9 @@ def whitening(
         Row multipliers.
     method : {"auto", "gram", "shifted", "svd"}, default="auto"
         A named path is taken whatever the condition number; meant for comparisons.
+    gram : ndarray of shape (d, d), optional
+        The Gram matrix of ``diag(scale) @ A`` without the ridge, for callers that have added it up in a pass of their own. Nothing is
+        read then, unless ``gram`` is not safe.
 
     Returns
     -------
@@ -145,7 +154,7 @@ def whitening(
     rtol = check_range(rtol, name="rtol", low=0.0, high=1.0)
     check_option(method, ("auto", "gram", "shifted", "svd"), name="method")
     table = ScaledTable.make(source, scale, ridge)
-    G, D = _scaled_gram(table)
+    G, D = _scaled_gram(table, table.gram() if gram is None else gram / table.unit / table.unit)
     if D.shape[1] == 0:
         return Whitening(D, 0, 1.0, "gram" if method == "auto" else method, (D,))
     found = _best_path(table, G, D, rtol) if method == "auto" else _named_path(table, G, D, method)
@@ -172,12 +181,11 @@ def _named_path(table: ScaledTable, G: Array, D: Array, method: Path) -> Whiteni
     return found
 
 
-def _scaled_gram(table: ScaledTable) -> tuple[Array, Array]:
+def _scaled_gram(table: ScaledTable, G: Array) -> tuple[Array, Array]:
     """Return the Gram matrix of the nonzero columns scaled to unit length, ridge included, and the (d, k) matrix D that scales them.
 
-    One pass over the rows unless squares overflow or vanish, or a column is zero.
+    `G` is the plain Gram matrix. No row is read again unless squares overflow or vanish, or a column is zero.
     """
-    G = table.gram()
     squares = G.diagonal().copy()
     if not np.isfinite(squares).all():
         table.check_finite()

@@ -118,7 +118,7 @@ def lewis_weights(
         Largest number of evaluations.
     accel : int, optional
         Number of earlier steps to extrapolate from; 0 is the plain relaxed iteration. It keeps ``2 * accel`` vectors of length n in memory.
-        By default 3 for tables in memory and 0 for the others.
+        By default 3 for tables in memory and 0 for the others: without extrapolation an evaluation reads the table once.
     v0 : array-like of shape (n,), optional
         Positive starting weights, for example those of a similar p or of a table that has changed little.
     return_info : bool, default=False
@@ -141,7 +141,8 @@ def lewis_weights(
 
     Notes
     -----
-    Each evaluation reads the table twice, O(n d^2) operations. The relaxed step :math:`\ln v \mathrel{+}= \theta\ln(T(v)/v)` with
+    Each evaluation reads the table twice, O(n d^2) operations; once with ``accel=0``, because the Gram matrix of the next weights is
+    then added up while the rows are at hand. The relaxed step :math:`\ln v \mathrel{+}= \theta\ln(T(v)/v)` with
     :math:`\theta = 4/(p+2)` converges locally at the rate :math:`|p-2|/(p+2)` for every p. For p < 4 the certificate is entrywise,
     :math:`|\ln(v_i/w_i)| \le \mathrm{res}/(1-|1-p/2|)`; from p = 4 on it is the gap of a concave log-determinant.
     Dependent columns are dropped first, which changes no weight.
@@ -184,7 +185,8 @@ def search_weights(
     keep_brackets: bool = True,
 ) -> LewisResult:
     """Do the work of `lewis_weights` for checked arguments, without a warning: brackets of sensitivities need no convergence."""
-    evaluate = LewisMap(source, p, rtol=min(1e-6, 1e-2 * tol))
+    ahead = bounds.optimal_relaxation(p=p) if accel == 0 else 0.0
+    evaluate = LewisMap(source, p, rtol=min(1e-6, 1e-2 * tol), ahead=ahead)
     log_start = None if start is None else _log_start(start, evaluate, name="v0")
     if evaluate.rank == 0:
         zero = np.zeros(source.n_rows)
@@ -268,6 +270,7 @@ class _Search:
         self.best: LewisPoint | None = None
         self.progress: list[float] = []  # falls from step to step while all is well
         self.careful_steps, self.penalty = 0, 1
+        self.relaxed = True  # whether the last move was the relaxed step itself
         n = evaluate.live.size
         self.brackets = (np.zeros(n), np.ones(n)) if keep_brackets else None
 
@@ -275,7 +278,8 @@ class _Search:
         point = self.map.at_uniform() if log_start is None else self.map(log_start)
         self._record(point)
         while point.residual > tol and self.points_seen < max_iter:
-            point = self.map(point.log_v + self._move(point))
+            move = self._move(point)
+            point = self.map(point.log_v + move, foreseen=self.relaxed)
             self._record(point)
         return self._result(tol)
 
@@ -298,6 +302,7 @@ class _Search:
             # each setback doubles the number of proved steps, so that in the end only they are taken
             self.careful_steps, self.penalty = self.penalty, 2 * self.penalty
             self.memory.clear()
+        self.relaxed = not self.careful_steps
         if self.careful_steps:
             self.careful_steps -= 1
             return step * (1.0 if self.p < 4.0 else 2.0 / self.p)

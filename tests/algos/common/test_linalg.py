@@ -255,3 +255,15 @@ def test_sparse_table_with_a_column_of_zeros_and_row_multipliers():
     same = whitening(dense, scale=scale)
     assert white.rank == same.rank == 2
     np.testing.assert_allclose(white.R_inv, same.R_inv, rtol=1e-14)
+
+
+@pytest.mark.parametrize("cond", [1e2, 1e7])
+@pytest.mark.parametrize("unit", [1.0, 1e-120])
+def test_a_gram_matrix_at_hand_saves_the_pass_and_changes_nothing(cond, unit):
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((500, 3)) @ np.diag([1.0, 1.0, 1.0 / cond]) @ rng.standard_normal((3, 3))
+    scale = unit * rng.uniform(1.0, 2.0, 500)
+    table = scale[:, None] * A
+    known, fresh = whitening(A, scale=scale, gram=table.T @ table), whitening(A, scale=scale)
+    assert known.method == fresh.method
+    np.testing.assert_allclose(np.abs(known.apply(A)), np.abs(fresh.apply(A)), rtol=1e-6, atol=1e-9 / unit)

@@ -14,9 +14,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from algos.common.blocks import RowSource
 from algos.lp_embeddings import instances, lewis_weights
+from algos.lp_embeddings._lewis_map import LewisMap
 
 EXPONENTS = [1.0, 1.5, 2.0, 3.0, 3.9, 4.0, 6.0, 10.0]
 TIGHT = 1e-9  # residual asked for where the answer is compared
+ROUNDING = 1e-10  # Gram matrices that differ by a factor, through dozens of steps
 CLOSE = 1e-7  # TIGHT, divided by the smallest contraction margin in use (0.05 at p = 3.9)
 
 
@@ -291,3 +293,67 @@ def test_map_is_the_twin_at_any_scale_of_the_weights(families, p):
     np.testing.assert_array_equal(lewis_map(np.zeros((2, 2)), p, [1.0, 1.0]), [0.0, 0.0])
     with pytest.raises(ValueError, match=r"v\[3\] is 0 although row 3 of A is not zero"):
         lewis_map(A, p, np.where(np.arange(len(A)) == 3, 0.0, v))
+
+
+# -- one read for each evaluation ------------------------------------------------------------------------------------------------------
+
+
+class CountedReads:
+    """A stream of blocks that counts how often it is read from the beginning."""
+
+    def __init__(self, A, rows):
+        self.A, self.rows, self.reads = A, rows, 0
+
+    def __iter__(self):
+        self.reads += 1
+        yield from (self.A[first : first + self.rows] for first in range(0, self.A.shape[0], self.rows))
+
+
+def without_looking_ahead(monkeypatch):
+    """Make every evaluation compute its own Gram matrix."""
+    init = LewisMap.__init__
+    monkeypatch.setattr(LewisMap, "__init__", lambda self, source, p, rtol, ahead=0.0: init(self, source, p, rtol))
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 3.0, 8.0])
+@pytest.mark.parametrize("kind", ["gaussian", "row_scales", "sparse", "zero_rows", "dependent"])
+def test_a_stream_is_read_once_for_each_evaluation(monkeypatch, p, kind):
+    A = instances.random_families(70_000, 3, names=["heavy_tailed" if kind == "sparse" else "gaussian"], random_state=0)
+    A = next(iter(A.values())).A
+    if kind == "row_scales":
+        A = A * np.geomspace(1.0, 1e-6, len(A))[:, None]
+    elif kind == "sparse":
+        A = sp.csr_array(np.where(np.abs(A) < 0.5, 0.0, A) + np.eye(*A.shape))
+    elif kind == "zero_rows":
+        A = np.where(np.arange(len(A))[:, None] % 7 == 0, 0.0, A)
+    elif kind == "dependent":
+        A = np.column_stack([A, A[:, 0] + A[:, 1]])
+    stream = CountedReads(A, 30_000)
+    once = lewis_weights(stream, p, tol=TIGHT, max_iter=200, return_info=True)
+    assert once.n_iter > 4
+    # the number of rows and the first Gram matrix; rows of zeros are looked for, and columns that span the others chosen, once
+    extra = {"dependent": 7, "zero_rows": 1, "sparse": 1}.get(kind, 0)
+    assert stream.reads <= once.n_iter + 2 + extra
+    without_looking_ahead(monkeypatch)
+    stream = CountedReads(A, 30_000)
+    twice = lewis_weights(stream, p, tol=TIGHT, max_iter=200, return_info=True)
+    assert stream.reads >= 2 * twice.n_iter
+    assert once.n_iter == twice.n_iter
+    np.testing.assert_allclose(once.weights, twice.weights, rtol=ROUNDING)
+    np.testing.assert_allclose(once.sensitivity_upper, twice.sensitivity_upper, rtol=ROUNDING)
+
+
+def test_a_wild_start_or_an_ill_conditioned_stream_is_read_again_where_it_must(monkeypatch):
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((3000, 4)) @ np.diag([1.0, 1.0, 1.0, 1e-9]) @ rng.standard_normal((4, 4))
+    v0 = np.exp(5.0 * rng.standard_normal(3000))
+    found = [lewis_weights(CountedReads(A, 1000), p, tol=1e-4, v0=v0, max_iter=200) for p in (1.0, 6.0)]
+    without_looking_ahead(monkeypatch)
+    for p, weights in zip((1.0, 6.0), found, strict=True):
+        np.testing.assert_allclose(weights, lewis_weights(CountedReads(A, 1000), p, tol=1e-4, v0=v0, max_iter=200), rtol=1e-3)
+
+
+def test_a_row_whose_score_underflows_is_not_forgotten():
+    A = np.vstack([np.eye(2), [[1e-200, 0.0]]])
+    weights = lewis_weights(CountedReads(A, 2), 1.0, tol=1e-6)
+    np.testing.assert_allclose(weights, lewis_weights(A, 1.0, tol=1e-6), rtol=1e-5)
