@@ -17,9 +17,9 @@ from algos.testable_halfspaces import bounds
 from algos.testable_halfspaces._geometry import TINY_SQUARE
 from algos.testable_halfspaces._push import combined_form, rounding
 from algos.testable_halfspaces.disagreement import COUNT_SLACK, majorants
-from algos.testable_halfspaces.quartic_forms import svec
+from algos.testable_halfspaces.quartic_forms import spectral_supremum, svec
 
-__all__ = ["Plain", "PlainBand", "cone_count", "is_number", "plain_view", "push_at", "squares"]
+__all__ = ["Plain", "PlainBand", "cone_count", "is_number", "plain_view", "push_at", "push_limit_at", "squares"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -109,26 +109,58 @@ class PlainBand:
 
 def push_at(band: PlainBand, *, scale: float, edges: FloatArray, tau: float, advantage: float, variant: str, lam: float) -> float:
     """Return LB(tau) of the stored variant, proved by the stored multiplier."""
-    n, psi, light = band.n, band.psi, band.light
-    k = band.z.shape[1]
-    apart = ~light if variant == "quartic" else np.ones(light.size, dtype=bool)
-    p0, p2 = bounds.norm_minorant(c=band.t[apart] / (scale * tau), norm=band.rho[apart], advantage=advantage)
-    constant = float(psi[apart] @ p0) / n
-    A = (band.z[apart] * (psi[apart] * p2)[:, None]).T @ band.z[apart] / n
     if variant == "norm":
-        size = constant + float(np.abs(A).sum())
-        return -largest_eigenvalue_upper(-(A + A.T) / 2.0) - constant - rounding(k) / 4.0 * size
+        return _norm_push(band, scale, tau, advantage)
+    form = _quartic_form(band, scale, edges, tau, advantage)
+    return -math.inf if form is None else _quartic_push(form, lam)
+
+
+def push_limit_at(band: PlainBand, *, scale: float, edges: FloatArray, tau: float, advantage: float) -> float:
+    """Return the better variant of LB at a large angle; its multiplier is not stored, and found anew."""
+    if not band.psi.size:
+        return -math.inf
+    best = _norm_push(band, scale, tau, advantage)
+    if not edges.size:
+        return best
+    form = _quartic_form(band, scale, edges, tau, advantage)
+    if form is None:
+        return best
+    return max(best, _quartic_push(form, spectral_supremum(form[1], band.z.shape[1])[1]))
+
+
+def _norm_push(band: PlainBand, scale: float, tau: float, advantage: float) -> float:
+    constant, A = _apart(band, np.ones(band.light.size, dtype=bool), scale, tau, advantage)
+    size = constant + float(np.abs(A).sum())
+    return -largest_eigenvalue_upper(-(A + A.T) / 2.0) - constant - rounding(band.z.shape[1]) / 4.0 * size
+
+
+def _apart(band: PlainBand, chosen: npt.NDArray[np.bool_], scale: float, tau: float, advantage: float) -> tuple[float, FloatArray]:
+    """Return constant and quadratic form of rows under the quadratic minorants."""
+    z, psi = band.z[chosen], band.psi[chosen]
+    p0, p2 = bounds.norm_minorant(c=band.t[chosen] / (scale * tau), norm=band.rho[chosen], advantage=advantage)
+    return float(psi @ p0) / band.n, (z * (psi * p2)[:, None]).T @ z / band.n
+
+
+def _quartic_form(band: PlainBand, scale: float, edges: FloatArray, tau: float, advantage: float) -> tuple[float, FloatArray, float] | None:
+    """Return constant, form and size of the quartic minorants; None if a row lies beyond the last edge: not the edges of this band."""
+    light, k = band.light, band.z.shape[1]
+    constant, A = _apart(band, ~light, scale, tau, advantage)
     place = np.searchsorted(edges, band.t[light])
     if np.any(place == edges.size):
-        return -math.inf  # a row beyond the last edge: the edges are not those of this band
+        return None
     q0, q2, q4 = (coefficient[place] for coefficient in bounds.quartic_minorant(c=edges / (scale * tau), advantage=advantage))
-    z, weight = band.z[light], psi[light] / n
+    z, weight = band.z[light], band.psi[light] / band.n
     omega = combined_form(squares(z, weight * q4), A + (z * (weight * q2)[:, None]).T @ z, k)
     constant += float(weight @ q0)
+    return constant, omega, abs(constant) + float(weight @ np.abs(q0)) + float(np.linalg.norm(A)) * k + 2.0 * float(np.linalg.norm(omega))
+
+
+def _quartic_push(form: tuple[float, FloatArray, float], lam: float) -> float:
+    constant, omega, size = form
+    k = (math.isqrt(8 * len(omega) + 1) - 1) // 2
     e = svec(np.eye(k))
     supremum = lam + largest_eigenvalue_upper(omega - lam * np.outer(e, e))
-    size = abs(constant) + float(weight @ np.abs(q0)) + float(np.linalg.norm(A)) * k + 2.0 * float(np.linalg.norm(omega))
-    return float(-constant - supremum - rounding(omega.shape[0]) / 4.0 * size)
+    return float(-constant - supremum - rounding(len(omega)) / 4.0 * size)
 
 
 def cone_count(

@@ -17,13 +17,16 @@ from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM, Band
 from algos.testable_halfspaces.bounds import HALF_WIDTH, norm_minorant, quartic_minorant
 from algos.testable_halfspaces.quartic_forms import feature_count, quartic_gram, spectral_supremum, svec
 
-__all__ = ["Push", "PushValue", "combined_form", "rounding"]
+__all__ = ["LARGEST_TANGENT", "Push", "PushValue", "combined_form", "rounding"]
 
 FloatArray = npt.NDArray[np.float64]
 Variant = Literal["quartic", "norm"]
 
 MOST_BINS, FEWEST_BINS, BIN_BYTES = 64, 8, 2**26
 """Bins of the margin: as many as fit this memory. With 8 instead of 64 the excess certified at d = 10 is an eighth larger."""
+
+LARGEST_TANGENT = 1e3
+"""Tangent, in units of sigma over the length of z, beyond which every threshold is zero: LB does not rise any more."""
 
 _U = 2.0**-53
 _GAP = 1e-9

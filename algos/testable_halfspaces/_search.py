@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.testable_halfspaces._geometry import View
-from algos.testable_halfspaces._push import Push, PushValue
+from algos.testable_halfspaces._push import LARGEST_TANGENT, Push, PushValue
 from algos.testable_halfspaces.band_statistics import Band, BandStatistics, statistics_of
 from algos.testable_halfspaces.disagreement import DisagreementBound, cone_bound
 
@@ -16,7 +16,7 @@ __all__ = ["Excluded", "Search"]
 
 FloatArray = npt.NDArray[np.float64]
 
-_RANGE = (1e-4, 1e3)
+_RANGE = (1e-4, LARGEST_TANGENT)
 """Angles looked at: tangents in units of sigma over the length of z. Beyond the upper end every threshold is zero."""
 _STEPS = 14
 """Halvings of the logarithm of that range: the tangent is then found to a tenth of a per cent."""

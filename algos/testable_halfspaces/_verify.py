@@ -11,8 +11,18 @@ import numpy.typing as npt
 from algos.common.binomial import clopper_pearson
 from algos.common.blocks import RowSource
 from algos.common.guarantees import data_digest
-from algos.testable_halfspaces._certificate_check import Plain, PlainBand, cone_count, is_number, plain_view, push_at, squares
+from algos.testable_halfspaces._certificate_check import (
+    Plain,
+    PlainBand,
+    cone_count,
+    is_number,
+    plain_view,
+    push_at,
+    push_limit_at,
+    squares,
+)
 from algos.testable_halfspaces._geometry import is_invertible, row_source
+from algos.testable_halfspaces._push import LARGEST_TANGENT
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 from algos.testable_halfspaces.bounds import HALF_WIDTH, gradient_deviation, mistake_push, ramp_density, side_deviation
 from algos.testable_halfspaces.quartic_forms import spectral_supremum
@@ -26,6 +36,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _SAME = 1e-9
 """Relative difference allowed between a stored number and its recomputation: sums in another order, another basis, another machine."""
+
+_SAME_BOUND = 1e-7
+"""The same for bounds, which the search and the verification lower by different amounts for rounding."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,8 @@ class _Check:
         if c.vacuous:
             if c.optimum != 0:
                 self.failures.append("a vacuous certificate claims a lower bound")
+            if c.w.size > 1:
+                self._measured()
             return VerifyReport(not self.failures, tuple(self.failures), self.found)
         margin = self._angle() if c.w.size > 1 else math.inf
         self._massart() if c.kind == "massart" else self._agnostic()
@@ -140,14 +155,9 @@ class _Check:
 
     def _angle(self) -> float:
         """Check the excluded angle and the disagreement within; return the relative margin of the exclusion."""
-        c, n = self.c, self.c.n
-        band, labels = self._band()
-        psi = band.psi
-        self._same("n_band", psi.size)
-        gradient = float(np.linalg.norm((psi * labels) @ band.z / n))
-        # an exactly balanced band leaves a gradient of rounding size, which no two machines share
-        self._same("gradient", gradient if abs(gradient - c.gradient) > 1e-15 * float(psi @ band.rho) / n else c.gradient)
-        advantage = 1.0 - 2.0 * c.eta if c.kind == "massart" else 1.0
+        c = self.c
+        band, gradient, size = self._measured()
+        advantage = self.advantage
         push = push_at(band, scale=c.scale, edges=np.asarray(c.edges), tau=c.tau, advantage=advantage, variant=c.variant, lam=c.lam)
         deviation = self._deviation(band, advantage)
         self._same("deviation", deviation)
@@ -155,12 +165,34 @@ class _Check:
         slack = gradient + deviation
         if not push > slack:
             self.failures.append(f"the angle is not excluded: push {push:.12g}, gradient and deviation {slack:.12g}")
-        size = float(psi @ (1.0 + band.rho)) / n
-        if not abs(push - c.push) <= 1e-7 * max(abs(push), size):
+        if not abs(push - c.push) <= _SAME_BOUND * max(abs(push), size):
             self.failures.append(f"push is {push:.12g}, the certificate says {c.push:.12g}")
         if not abs(c.theta - math.atan(c.tau)) <= _SAME * c.theta or c.cone < c.theta * (1.0 - _SAME):
             self.failures.append("theta, cone and tau do not belong together")
         return push / slack - 1.0 if slack > 0.0 else math.inf
+
+    @property
+    def advantage(self) -> float:
+        """Least advantage of right labels over flipped ones."""
+        return 1.0 - 2.0 * self.c.eta if self.c.kind == "massart" else 1.0
+
+    def _measured(self) -> tuple[PlainBand, float, float]:
+        """Check what does not depend on any proof; return the band, its gradient, and the size of a push."""
+        c, n = self.c, self.c.n
+        band, labels = self._band()
+        psi = band.psi
+        self._same("n_band", psi.size)
+        gradient = float(np.linalg.norm((psi * labels) @ band.z / n))
+        # an exactly balanced band leaves a gradient of rounding size, which no two machines share
+        self._same("gradient", gradient if abs(gradient - c.gradient) > 1e-15 * float(psi @ band.rho) / n else c.gradient)
+        size = float(psi @ (1.0 + band.rho)) / n
+        limit = push_limit_at(
+            band, scale=c.scale, edges=np.asarray(c.edges), tau=LARGEST_TANGENT * c.sigma / c.scale, advantage=self.advantage
+        )
+        self.found["push_limit"] = limit
+        if limit != c.push_limit and not abs(limit - c.push_limit) <= _SAME_BOUND * max(abs(limit), size):
+            self.failures.append(f"push_limit is {limit:.12g}, the certificate says {c.push_limit:.12g}")
+        return band, gradient, size
 
     def _band(self) -> tuple[PlainBand, FloatArray]:
         """Return the rows of the band with their labels."""

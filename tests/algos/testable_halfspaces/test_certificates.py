@@ -263,6 +263,7 @@ EDITS = {
     "edges": lambda c: {"edges": c.edges * 0.9},
     "lam": lambda c: {"lam": c.lam + 1.0 + 100 * abs(c.lam)},
     "push": lambda c: {"push": 1.01 * c.push},
+    "push_limit": lambda c: {"push_limit": 1.01 * c.push_limit},
     "gradient": lambda c: {"gradient": 0.9 * c.gradient},
     "deviation": lambda c: {"deviation": 0.9 * c.deviation},
     "delta": lambda c: {"delta": 10 * c.delta},
@@ -523,7 +524,17 @@ def test_vacuous_certificates_say_why_and_verify():
         assert certificate.statement.startswith("Nothing is certified")
         assert certificate.guarantee.kind == "none"
         assert "Nothing is certified" in certificate.explain()
-    assert cases["no angle"].verify(X, y)
+    data = {
+        "no angle": (X, y),
+        "empty band": (X + 100.0, y),
+        "no mistakes": (X, np.where(X[:, 0] > 0, 1, -1)),
+        "few rows": (X[:5], np.r_[y[:4], -y[3]]),
+    }
+    for name, certificate in cases.items():
+        report = certificate.verify(*data[name])
+        assert report, (name, report.failures)
+    assert not replace(cases["no angle"], push_limit=cases["no angle"].push_limit + 0.1).verify(X, y)
+    assert not replace(cases["no angle"], gradient=0.5 * cases["no angle"].gradient).verify(X, y)
     assert "so that the optimum may be 0" in cases["no mistakes"].reason
 
 
