@@ -13,15 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from algos.misspecified_bandits.baselines import ExhaustiveSearch, RandomSearch
+    from algos.misspecified_bandits.version_space import BanditCertificate, CertificateCurve, certificate_curve, certify_history
 
 _HOMES = {
+    "BanditCertificate": "version_space",
+    "CertificateCurve": "version_space",
     "ExhaustiveSearch": "baselines",
     "RandomSearch": "baselines",
+    "certificate_curve": "version_space",
+    "certify_history": "version_space",
 }
 
 __all__ = [
+    "BanditCertificate",
+    "CertificateCurve",
     "ExhaustiveSearch",
     "RandomSearch",
+    "certificate_curve",
+    "certify_history",
 ]
 
 

@@ -6,8 +6,10 @@ draw them.
 
 from algos.misspecified_bandits.bounds.nets import cells_per_axis, largest_square, net_size
 from algos.misspecified_bandits.bounds.noise import noisy_repeats
+from algos.misspecified_bandits.bounds.version_space import anytime_radius
 
 __all__ = [
+    "anytime_radius",
     "cells_per_axis",
     "largest_square",
     "net_size",
