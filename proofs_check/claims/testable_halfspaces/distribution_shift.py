@@ -99,7 +99,7 @@ def _swapped_delta(shift: Shift) -> Shift:
 
 _COUNTED: dict[Tier, Budget] = {
     "quick": Budget(512, 32, slack_trials=64),
-    "full": Budget(4096, 32, slack_trials=512),
+    "full": Budget(20_000, 32, slack_trials=512),
     "nightly": Budget(64_000, 32, slack_trials=4096),
 }
 _EPS, _DELTA = 0.1, 0.2
@@ -172,7 +172,7 @@ def _itself(*, n: int) -> float:
         Family(
             "adversarial",
             _certified,
-            grid=(*grid("rows", ("t1.5", "boundary"), n=400), {**_WEDGE, "share": 0.05}, {**_WEDGE, "share": 0.3}),
+            grid=(*grid("rows", ("t1.5", "boundary"), n=400), {**_WEDGE, "share": 0.06}, {**_WEDGE, "share": 0.3}),
             role="adversarial",
         ),
     ],
