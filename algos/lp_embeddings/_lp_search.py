@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.common.linalg import Whitening, whitening
+from algos.common.validation import is_sparse
 from algos.lp_embeddings._lp_kernels import along_line, curvature
 from algos.lp_embeddings._lp_problem import LpProblem, LpProof, lp_proof
+from algos.lp_embeddings.interior_point import solve_rows
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -18,6 +20,9 @@ _CURVATURE_SMALLEST = 1e-8  # so that the equations can be solved
 _SLOPE_LEFT = 0.1  # share of the slope along a step that may be left: full Newton steps pass at once when they are good
 _LINE_LOOKS = 15
 _STALL = 12  # steps without a better bound or a smaller norm after which float64 has given what it can
+_FRESH_STARTS = 3  # how often a stalled search begins again with a large floor: one is enough as a rule
+_TIES_BELOW = 1.1  # exponents for which rows with residual zero have duals that their residuals do not show
+_TIED = 1e-8  # share of the typical residual below which a residual is zero
 _CORRECTIONS = 2
 _STAGE = 1.6  # growth of the exponent from one preliminary fit to the next: a few steps each, where one leap needs many or fails
 _STAGE_TOL = 1e-2
@@ -73,17 +78,25 @@ class LpSearch:
         self.n_iter = 0
         self.proof: LpProof | None = None
         self._last_step = 1.0
+        self._floor_age = 0
         self._root, self._pull = np.empty(len(self.residual)), np.empty(len(self.residual))
         self._size = float(problem.weights.sum())
 
     def run(self) -> "LpSearch":
         """Iterate until the gap is proved or nothing improves; the best pair is kept in `coef` and `dual`."""
-        since_better = 0
-        while self.objective > self.problem.floor and self.n_iter < self.max_iter and since_better < _STALL:
+        since_better, fresh_starts = 0, 0
+        while self.objective > self.problem.floor and self.n_iter < self.max_iter:
+            if since_better == _STALL:
+                if self._settle_ties() or fresh_starts == _FRESH_STARTS:
+                    break
+                # close to p = 1 a small floor can freeze rows that passed through zero too early
+                since_better, fresh_starts = 0, fresh_starts + 1
+                self._floor_age, self._last_step = 0, 1.0
             before = self.objective, self.bound
             if not self._newton_step():
                 break
             self.n_iter += 1
+            self._floor_age += 1
             if self._finished():
                 break
             since_better = 0 if (self.objective < before[0] or self.bound > before[1]) else since_better + 1
@@ -106,6 +119,34 @@ class LpSearch:
         self.bound = min(self.bound, proof.objective - proof.slack)
         return False
 
+    def _settle_ties(self) -> bool:
+        """Choose the duals of rows with residual zero by their equations; return whether this proves the wanted gap.
+
+        Near p = 1 residuals u = y^(1/(p - 1)) of such rows are below the smallest float, and the sign of their rounding says nothing. A
+        point well inside the box ``|y| <= w`` costs next to nothing in the dual norm, whose exponent is large.
+        """
+        problem = self.problem
+        if problem.p >= _TIES_BELOW:
+            return False
+        unit = self.objective / self._size ** (1.0 / problem.p)
+        tied = np.abs(self.residual) <= _TIED * unit
+        rows = problem.A[np.flatnonzero(tied)]
+        if rows.shape[0] == 0:
+            return False
+        table = np.ascontiguousarray(rows.toarray() if is_sparse(rows) else rows, dtype=np.float64)
+        curvature(self.residual, problem.weights, unit, problem.p, _TIED, self._root, self._pull)
+        dual = np.where(tied, 0.0, self._pull)
+        weights = problem.weights[tied]
+        dual[tied] = solve_rows(table, np.zeros(len(weights)), 0.5, 2.0 * weights, -problem.transposed(dual)).dual
+        length = problem.dual_norm(dual)
+        if not (np.isfinite(length) and length > 0.0):
+            return False
+        before, found = self.final_proof(), lp_proof(problem, self.coef, dual / length)
+        if found.slack < before.slack:
+            self.dual, self.proof = dual / length, found
+            self.bound = found.objective - found.slack
+        return found.slack <= self.tol * found.objective
+
     def _newton_step(self) -> bool:
         problem = self.problem
         unit = self.objective / self._size ** (1.0 / problem.p)
@@ -126,9 +167,9 @@ class LpSearch:
 
     def _floor(self) -> float:
         if self.problem.p > 2.0:
-            share = max(_CURVATURE_ABOVE_2 * 10.0**-self.n_iter, _CURVATURE_SMALLEST)
+            share = max(_CURVATURE_ABOVE_2 * 10.0**-self._floor_age, _CURVATURE_SMALLEST)
             return float(share ** (1.0 / (self.problem.p - 2.0)))
-        return max(_FLOOR_BELOW_2 * 10.0**-self.n_iter, _FLOOR_SMALLEST)
+        return max(_FLOOR_BELOW_2 * 10.0**-self._floor_age, _FLOOR_SMALLEST)
 
     def _judge_dual(self, dual: FloatArray, unit: float) -> None:
         """Keep a dual, scaled to norm one, if its value is the best so far; its equations are examined when it matters."""

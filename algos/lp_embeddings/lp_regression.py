@@ -98,8 +98,7 @@ def certified_lp(
         Responses.
     p : float, default=1.5
         Exponent in [1, 100]; one half way between least absolute deviations and least squares by default: robust, and unique as a rule.
-        p = 1 is handed to `certified_quantile` at one half. Between 1 and 1.1 the work grows to dozens of steps, and tied responses may end
-        them at a gap of 1e-6.
+        p = 1 is handed to `certified_quantile` at one half. Between 1 and 1.1 the work grows to some ten to thirty steps.
     tol : float, default=1e-9
         Relative gap to prove, on the norm. It is proved by arithmetic in float64, so below about 1e-13 it depends on luck.
     sample_weight : array-like of shape (n,), optional
