@@ -165,8 +165,9 @@ def describe(arrays: Arrays) -> Description:
         ),
         sizes=(
             f"{n:,} x {d}, {tables} tables for each point, {null_tables} Gaussian ones; thresholds from {simulated} simulated tables, all "
-            f"seven moment tests together at level {LEVEL:g}, single tests at {LEVEL:g} each. Bars are Clopper-Pearson intervals at 90 %. "
-            "The coordinate test refuses a small fourth moment of any column."
+            f"seven moment tests together at level {LEVEL:g}, single tests at {LEVEL:g} each; levels hold on average over simulations, "
+            "of which this is one. Bars are Clopper-Pearson intervals at 90 %. The coordinate test refuses a small fourth moment of any "
+            "column."
         ),
         alt=(
             "Left: the share refused rises from 0.05 to 1 as the separation grows, for all tests, the search and the certified bound; the "

@@ -51,7 +51,7 @@ class Parameters:
 
 
 QUICK = Parameters()
-FULL = Parameters(steps=(1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000), runs=20)
+FULL = Parameters(steps=(1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000), runs=16)
 
 
 def compute(parameters: Parameters, *, jobs: int = 1, progress: Progress | None = None) -> dict[str, NDArray[Any]]:
@@ -191,9 +191,12 @@ def draw(arrays: Arrays) -> "Figure":
 def _draw_curves(axes: "Axes", arrays: Arrays, name: str) -> None:
     """Draw one curve per width, named at its end."""
     from .. import style
+    from ._labels import label_shifts
 
-    colors = (style.OURS, style.OURS_TWO, style.OURS_THIRD)
-    for sigma, values, color, marker in zip(arrays["sigmas"], arrays[name], colors, "os^", strict=False):
-        style.median_band(axes, arrays["steps"], values, color=color, marker=marker)
-        style.end_label(axes, arrays["steps"][-1], float(np.median(values[-1])), f"σ = {sigma:g}", color=color)
     axes.set(xscale="log", yscale="log", xlabel="steps T")
+    colors = (style.OURS, style.OURS_TWO, style.OURS_THIRD)
+    ends = np.median(arrays[name][:, -1], axis=1)
+    shifts = label_shifts(ends, (ends.min() / 2.0, 2.0 * np.max(arrays[name])))
+    for sigma, values, color, marker, shift in zip(arrays["sigmas"], arrays[name], colors, "os^", shifts, strict=False):
+        style.median_band(axes, arrays["steps"], values, color=color, marker=marker)
+        style.end_label(axes, arrays["steps"][-1], float(np.median(values[-1])), f"σ = {sigma:g}", color=color, dy=shift)

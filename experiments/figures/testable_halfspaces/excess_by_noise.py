@@ -68,7 +68,7 @@ class Parameters:
 
 
 QUICK = Parameters()
-FULL = Parameters(rows=20_000, columns=10, fresh=50_000, tables=10, certified_rows=200_000, certified_columns=5, certified_tables=3)
+FULL = Parameters(rows=20_000, columns=10, fresh=50_000, tables=8, certified_rows=200_000, certified_columns=5, certified_tables=2)
 
 
 def compute(parameters: Parameters, *, jobs: int = 1, progress: Progress | None = None) -> dict[str, NDArray[Any]]:

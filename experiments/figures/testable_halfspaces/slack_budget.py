@@ -176,16 +176,18 @@ def _plain(part: int) -> str:
 def draw(arrays: Arrays) -> "Figure":
     """Return the figure: shares on the left, the excess itself on the right."""
     from .. import style
+    from ._labels import label_shifts
 
     figure = style.new_figure(size=style.TWO_PANELS)
     left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
     parts, rows = shares(arrays), arrays["rows"]
     place, bottom = np.arange(len(rows)), np.zeros(len(rows))
     colors = (style.BOUND, style.OURS, style.OURS_TWO, style.OURS_THIRD, style.PEERS[1])
+    middles = 100 * (np.cumsum(parts[-1]) - parts[-1] / 2)
+    shifts = label_shifts(np.exp(middles), (1.0, float(np.exp(100.0))))  # a linear axis is the logarithm of its exponentials
     for part, color in enumerate(colors):
         left.bar(place, 100 * parts[:, part], 0.6, bottom=100 * bottom, color=color)
-        middle = 100 * float(bottom[-1] + parts[-1, part] / 2)
-        style.end_label(left, place[-1] + 0.3, middle, NAMES[part], color=color)
+        style.end_label(left, place[-1] + 0.3, float(middles[part]), NAMES[part], color=color, dy=shifts[part])
         for x, low, share in zip(place, bottom, parts[:, part], strict=True):
             if share >= 0.04:
                 left.text(x, 100 * (low + share / 2), f"{100 * share:.0f}", color="white", ha="center", va="center")
