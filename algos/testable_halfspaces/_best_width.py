@@ -12,7 +12,7 @@ from algos.testable_halfspaces._halfspace_certificate import HalfspaceCertificat
 from algos.testable_halfspaces._search import Cones, Search
 from algos.testable_halfspaces.bounds import HALF_WIDTH, gradient_deviation
 
-__all__ = ["best_agnostic", "best_massart", "default_widths", "predicted_angle"]
+__all__ = ["best_agnostic", "best_massart", "default_widths", "predicted_angle", "sharpened"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -99,6 +99,18 @@ def predicted_angle(search: Search, advantage: float, log_term: float, n: int | 
     deviation = gradient_deviation(second=statistics.N2, largest=2.0 * statistics.largest, log_term=log_term, n=rows, advantage=advantage)
     tau = search.smallest_excluded(noise + deviation, advantage)
     return math.inf if tau is None else tau
+
+
+def sharpened(view: View, labels: FloatArray, certificate: HalfspaceCertificate) -> HalfspaceCertificate:
+    """Repeat the proof of a certificate with sums of squares; return the better one."""
+    settled = np.abs(view.t) <= view.blur if certificate.kind == "agnostic" else None
+    search = Search.of(view, labels, certificate.sigma, cones=Cones(view, settled), sos=True)
+    blank = replace(certificate, vacuous=True, optimum=0, tau=math.inf)
+    if certificate.kind == "agnostic":
+        better = agnostic_steps(search, blank, guess=certificate.optimum)
+        return better if better.optimum > certificate.optimum else certificate
+    better = massart_steps(search, replace(blank, eps_hat=1.0), certificate.eta)
+    return better if better.eps_hat < certificate.eps_hat else certificate
 
 
 def default_widths(view: View) -> list[float]:

@@ -16,6 +16,7 @@ from algos.common.spectral import largest_eigenvalue_upper
 from algos.testable_halfspaces import bounds
 from algos.testable_halfspaces._geometry import TINY_SQUARE
 from algos.testable_halfspaces._push import combined_form, rounding
+from algos.testable_halfspaces._sos import form_bound
 from algos.testable_halfspaces.disagreement import COUNT_SLACK, majorants
 from algos.testable_halfspaces.quartic_forms import spectral_supremum, svec
 
@@ -42,6 +43,8 @@ class Plain:
     z, rho, reach : ndarray of shape (m, k) and (m,)
         Coordinates of the kept rows, their lengths, and the lengths as the search takes them: from a difference of squares, and hence a
         little too long.
+    frame : ndarray of shape (d + lift, k)
+        Orthonormal basis that the coordinates of mapped rows refer to.
     """
 
     n: int
@@ -51,6 +54,7 @@ class Plain:
     z: FloatArray
     rho: FloatArray
     reach: FloatArray
+    frame: FloatArray
 
     @property
     def sure(self) -> npt.NDArray[np.bool_]:
@@ -80,7 +84,7 @@ def plain_view(source: RowSource, w: FloatArray, lift: bool, transform: FloatArr
         z = image[kept] @ frame
         parts.append((t, blur, kept + block.start, z, np.sqrt(np.sum(z * z, axis=1)), reach[kept]))
     t, blur, kept, z, rho, reach = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Plain(t.size, t, blur, kept, z, rho, reach)
+    return Plain(t.size, t, blur, kept, z, rho, reach, frame)
 
 
 def squares(z: FloatArray, weights: FloatArray) -> FloatArray:
@@ -107,12 +111,30 @@ class PlainBand:
     light: npt.NDArray[np.bool_]
 
 
-def push_at(band: PlainBand, *, scale: float, edges: FloatArray, tau: float, advantage: float, variant: str, lam: float) -> float:
-    """Return LB(tau) of the stored variant, proved by the stored multiplier."""
+def push_at(
+    band: PlainBand,
+    *,
+    scale: float,
+    edges: FloatArray,
+    tau: float,
+    advantage: float,
+    variant: str,
+    lam: float,
+    shift: FloatArray | None = None,
+) -> float:
+    """Return LB(tau) of the stored variant, proved by the stored multiplier and shift."""
     if variant == "norm":
         return _norm_push(band, scale, tau, advantage)
     form = _quartic_form(band, scale, edges, tau, advantage)
-    return -math.inf if form is None else _quartic_push(form, lam)
+    if form is None:
+        return -math.inf
+    if shift is None:
+        return _quartic_push(form, lam)
+    constant, omega, size = form
+    if shift.shape != omega.shape or not np.all(np.isfinite(shift)):
+        return -math.inf
+    shifted = (constant, omega + shift, size + 2.0 * float(np.linalg.norm(shift)))
+    return _quartic_push(shifted, lam) - form_bound(shift, band.z.shape[1])
 
 
 def push_limit_at(band: PlainBand, *, scale: float, edges: FloatArray, tau: float, advantage: float) -> float:

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from algos.common.binomial import clopper_pearson
+from algos.common.spectral import orthonormal_complement
 from algos.testable_halfspaces._arguments import unit_direction
 from algos.testable_halfspaces._geometry import View
 from algos.testable_halfspaces._halfspace_certificate import HalfspaceCertificate
 from algos.testable_halfspaces._search import Excluded, Search
+from algos.testable_halfspaces._sos import feature_map
 from algos.testable_halfspaces._verify import fingerprint, signed_labels
 from algos.testable_halfspaces.bounds import gradient_deviation
 
@@ -36,7 +38,7 @@ def massart_steps(search: Search, blank: HalfspaceCertificate, eta: float) -> Ha
         excluded = search.excluded(slack, advantage)
     if excluded is None:
         return replace(blank, reason=f"no angle is excluded (push {blank.push_limit:.3g}, gradient and noise {slack:.3g})")
-    found_at = _with_angle(blank, excluded)
+    found_at = _with_angle(blank, excluded, search.view)
     if not found_at.confined:
         return replace(found_at, reason="the reverse of the halfspace is not excluded: it errs too seldom")
     count = excluded.cone.count
@@ -57,13 +59,17 @@ def agnostic_steps(search: Search, blank: HalfspaceCertificate, *, refine: bool 
         side = "it makes no mistake that is certain" if blank.sure_mistakes == 0 else "its reverse makes no mistake that is certain"
         return replace(blank, reason=f"{side}, so that the optimum may be 0")
     found = search.most_mistakes(rival, guess)
+    if search.sos and search.view.k:
+        search.push.sharpen(search.largest_tau if found is None else found[1].tau, 1.0)
+        again = search.most_mistakes(rival, guess)
+        found = again if found is None or (again is not None and again[0] > found[0]) else found
     if found is None:
         limit, spent = search.limit(1.0) if view.k else math.inf, search.slack(0)
         no_angle = f"no angle is excluded even for a halfspace without mistakes (push {limit:.3g}, gradient {spent:.3g})"
         return replace(blank, reason=no_angle if limit <= spent else "the angle excluded is too wide for the mistakes of this halfspace")
     k, excluded = search.refine(found, rival) if refine and not guess else found
     return replace(
-        _with_angle(blank, excluded),
+        _with_angle(blank, excluded, search.view),
         vacuous=False,
         reason="",
         deviation=search.slack(k) - blank.gradient,
@@ -89,14 +95,18 @@ def excess_curve_of(certificate: HalfspaceCertificate, X: Any, y: npt.ArrayLike,
     return excess_curve(search, certificate, etas)
 
 
-def _with_angle(blank: HalfspaceCertificate, excluded: Excluded) -> HalfspaceCertificate:
-    cone = excluded.cone
+def _with_angle(blank: HalfspaceCertificate, excluded: Excluded, view: View) -> HalfspaceCertificate:
+    cone, shift = excluded.cone, excluded.push.shift
+    if shift is not None:
+        P = feature_map(orthonormal_complement(view.w))
+        shift = P @ shift @ P.T
     return replace(
         blank,
         tau=excluded.tau,
         theta=math.atan(excluded.tau),
         variant=excluded.push.variant,
         lam=excluded.push.lam,
+        shift=shift,
         push=excluded.push.value,
         cone=cone.theta,
         cone_method=cone.method,
@@ -140,6 +150,7 @@ def blank_certificate(
         theta=math.pi / 2.0,
         variant="norm",
         lam=0.0,
+        shift=None,
         push=-math.inf,
         push_limit=search.limit(1.0) if kind == "agnostic" and view.k else math.inf,
         gradient=statistics.G,

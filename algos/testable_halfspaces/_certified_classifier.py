@@ -123,9 +123,8 @@ class CertifiedClassifier:
             w = SimpleNamespace(
                 coef_=self.coef_[:, self.columns_], intercept_=self.intercept_, fit_intercept=settings.lift, classes_=self.classes_
             )
-        form = {"auto": "auto", "quartic": "quartic", "norm": "norm", "sos": "auto"}[settings.certificate]
         eta = settings.eta if settings.noise == "massart" else None
-        return certificates.certify(X, y, w, noise=settings.noise, eta=eta, delta=settings.delta, form=form)  # type: ignore[arg-type]
+        return certificates.certify(X, y, w, noise=settings.noise, eta=eta, delta=settings.delta, form=settings.certificate)
 
     def shift_bound(self, X: Any, *, delta: float = 0.05) -> ShiftBound:
         """Bound how often this halfspace and the best one differ on rows of another distribution.

@@ -8,6 +8,7 @@ import numpy as np
 from algos.common.validation import check_option, check_range
 from algos.testable_halfspaces._arguments import checked_sigma
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
+from algos.testable_halfspaces.quartic_forms import MAX_SOS_FEATURES
 
 __all__ = ["Settings"]
 
@@ -74,7 +75,11 @@ class Settings:
 
     def quartic(self, d: int) -> bool:
         """Whether quartic forms are built for so many columns of mapped rows, or raise if that was asked for and is too much."""
-        if self.certificate in ("quartic", "sos") and d > self.max_quartic_dim:
+        if self.certificate == "sos" and d > MAX_SOS_FEATURES:
+            raise ValueError(
+                f"certificate='sos' with {d} columns (an intercept counts): the limit is {MAX_SOS_FEATURES}; use certificate='auto'"
+            )
+        if self.certificate == "quartic" and d > self.max_quartic_dim:
             raise ValueError(
                 f"certificate={self.certificate!r} with {d} columns (an intercept counts): max_quartic_dim={self.max_quartic_dim}; "
                 "project the rows first, or use certificate='auto'"

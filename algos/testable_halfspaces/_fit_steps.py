@@ -220,7 +220,16 @@ class Certified:
 
 
 def certify_chosen(
-    rows: RowSource, labels: FloatArray, target: TargetMap, chosen: Chosen, noise: Noise, *, eta: float, delta: float, quartic: bool
+    rows: RowSource,
+    labels: FloatArray,
+    target: TargetMap,
+    chosen: Chosen,
+    noise: Noise,
+    *,
+    eta: float,
+    delta: float,
+    quartic: bool,
+    sos: bool = False,
 ) -> Certified:
     """Certify the chosen candidates in the user's columns and return the best certificate; `rows` are not mapped."""
     made: list[Certified] = []
@@ -229,7 +238,7 @@ def certify_chosen(
         view = View.of(rows, normal, lift=target.lift, transform=T)
         if noise == "agnostic":
             settled = np.abs(view.t) <= view.blur
-        search = Search.of(view, labels, candidate.sigma, quartic=quartic, cones=Cones(view, settled))
+        search = Search.of(view, labels, candidate.sigma, quartic=quartic, cones=Cones(view, settled), sos=sos)
         K, digest = len(chosen.candidates), made[0].certificate.digest if made else None
         blank = blank_certificate(search, labels, normal, noise, T, delta, K, eta if noise == "massart" else math.nan, digest)
         guess = int(chosen.expected_share * len(labels))

@@ -49,6 +49,8 @@ class HalfspaceCertificate(Certificate):
         It holds for the best halfspace (massart), or for all with fewer than `optimum` mistakes (agnostic).
     variant, lam : str, float
         Minorant and multiplier that prove it.
+    shift : ndarray or None
+        Matrix, for features of mapped rows, that was added to the quartic form; its own form vanishes (``"sos"`` only).
     push, push_limit : float
         LB at `tau`, and at the largest angle: what could be excluded at best.
     gradient, deviation : float
@@ -105,6 +107,7 @@ class HalfspaceCertificate(Certificate):
     theta: float
     variant: str
     lam: float
+    shift: FloatArray | None
     push: float
     push_limit: float
     gradient: float

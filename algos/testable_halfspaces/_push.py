@@ -7,12 +7,13 @@ since f falls as c grows. LB at any tau is then a matter of a few matrices.
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from algos.testable_halfspaces._sos import form_bound, sos_shift
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM, Band
 from algos.testable_halfspaces.bounds import HALF_WIDTH, norm_minorant, quartic_minorant
 from algos.testable_halfspaces.quartic_forms import feature_count, quartic_gram, spectral_supremum, svec
@@ -44,11 +45,14 @@ class PushValue:
         Which minorant gave it.
     lam : float
         Multiplier of the quartic bound.
+    shift : ndarray or None
+        Matrix of vanishing form that was added to the quartic form, if any.
     """
 
     value: float
     variant: Variant
     lam: float
+    shift: FloatArray | None = None
 
 
 @dataclass
@@ -62,6 +66,7 @@ class Push:
     seconds: FloatArray
     fourths: FloatArray
     heavy: npt.NDArray[np.bool_]
+    shift: FloatArray | None = None
     _known: dict[tuple[float, float], PushValue] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -95,6 +100,16 @@ class Push:
             self._known[key] = best
         return self._known[key]
 
+    def plain(self, tau: float, advantage: float) -> PushValue:
+        """Return LB(tau) without a shift."""
+        return replace(self, shift=None, _known={})(tau, advantage) if self.shift is not None else self(tau, advantage)
+
+    def sharpen(self, tau: float, advantage: float) -> None:
+        """Find the shift that is best at one tau, by a semidefinite program; it is valid, and nearly as good, at others."""
+        form = self._form(tau, advantage) if self.quartic else None
+        if form is not None:
+            self.shift, self._known = sos_shift(form[1], self.band.k)[0], {}
+
     def _norm(self, tau: float, advantage: float) -> PushValue:
         band = self.band
         if not band.psi.size:
@@ -112,7 +127,8 @@ class Push:
         A = (z * (psi * p2)[:, None]).T @ z / band.n
         return float(psi @ p0) / band.n, (A + A.T) / 2.0
 
-    def _quartic(self, tau: float, advantage: float) -> PushValue:
+    def _form(self, tau: float, advantage: float) -> tuple[float, FloatArray, float] | None:
+        """Return constant, quartic form and the size of their terms, None if no minorant is quartic."""
         band, k = self.band, self.band.k
         p0, p2, p4 = quartic_minorant(c=self.edges / (band.scale * tau), advantage=advantage)
         constant, A = float(p0 @ self.masses), np.tensordot(p2, self.seconds, 1)
@@ -120,12 +136,23 @@ class Push:
             extra, B = self._norm_part(self.heavy, tau, advantage)
             constant, A = constant + extra, A + B
         if not np.any(p4):
-            return PushValue(-math.inf, "quartic", 0.0)
+            return None
         omega = combined_form(np.tensordot(p4, self.fourths, 1), A, k)
-        supremum, lam, _ = spectral_supremum(omega, k)
-        D = omega.shape[0]
         size = abs(constant) + float(np.abs(p0) @ self.masses) + float(np.linalg.norm(A)) * k + 2.0 * float(np.linalg.norm(omega))
-        return PushValue(-constant - supremum - rounding(D) * size, "quartic", lam)
+        return constant, omega, size
+
+    def _quartic(self, tau: float, advantage: float) -> PushValue:
+        form, k = self._form(tau, advantage), self.band.k
+        if form is None:
+            return PushValue(-math.inf, "quartic", 0.0)
+        constant, omega, size = form
+        supremum, lam, _ = spectral_supremum(omega, k)
+        best = PushValue(-constant - supremum - rounding(omega.shape[0]) * size, "quartic", lam)
+        if self.shift is None:
+            return best
+        supremum, lam, _ = spectral_supremum(omega + self.shift, k)
+        lost = rounding(omega.shape[0]) * (size + 2.0 * float(np.linalg.norm(self.shift))) + form_bound(self.shift, k)
+        return max(best, PushValue(-constant - supremum - lost, "quartic", lam, self.shift), key=lambda found: found.value)
 
 
 def rounding(m: int) -> float:

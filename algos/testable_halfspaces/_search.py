@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ _GROWTH = 1.25
 """One coarse step is 13 per cent of the tangent: refining it cannot gain more mistakes than this factor."""
 _TOLERANCE = 0.004
 """Relative accuracy to which the number of mistakes is found: below the 13, or after refining 0.8, per cent of an angular step."""
+_SHARPENINGS = 2  # the second shift fits the smaller angle that the first has led to
 _LEAP = 1.6  # from one number to the next while the search goes up from a guess
 
 
@@ -75,26 +76,45 @@ class Search:
     band: Band
     push: Push
     cones: Cones
+    sos: bool = False
 
     @classmethod
-    def of(cls, view: View, labels: FloatArray, sigma: float, *, quartic: bool = True, cones: Cones | None = None) -> "Search":
-        """Measure the band and sum it up."""
+    def of(
+        cls, view: View, labels: FloatArray, sigma: float, *, quartic: bool = True, cones: Cones | None = None, sos: bool = False
+    ) -> "Search":
+        """Measure the band and sum it up; with `sos`, proofs are sharpened by a semidefinite program or two."""
         band, rows = Band.of(view, sigma)
         push = Push.of(band, quartic=quartic)
         fourths = push.fourths.sum(axis=0) if push.quartic else None
-        return cls(view, statistics_of(band, rows, view, labels, fourths), band, push, cones or Cones(view))
+        return cls(view, statistics_of(band, rows, view, labels, fourths), band, push, cones or Cones(view), sos)
+
+    def plain(self) -> "Search":
+        """Return the same search without sums of squares."""
+        return replace(self, sos=False, push=replace(self.push, shift=None, _known={})) if self.sos else self
 
     @property
     def unit(self) -> float:
         """Tangent at which a typical row at distance sigma is turned over."""
         return self.statistics.sigma / self.statistics.scale
 
+    @property
+    def largest_tau(self) -> float:
+        """Tangent of the largest angle looked at."""
+        return _RANGE[1] * self.unit
+
     def limit(self, advantage: float) -> float:
         """Return LB at the largest angle: what the gradient must stay below for anything to be excluded."""
-        return self.push(_RANGE[1] * self.unit, advantage).value
+        return self.push.plain(_RANGE[1] * self.unit, advantage).value
 
     def smallest_excluded(self, slack: float, advantage: float) -> float | None:
         """Return a tangent at which LB exceeds the slack, nearly the smallest, or None."""
+        found = self._smallest_excluded(slack, advantage)
+        for _ in range(_SHARPENINGS if self.sos else 0):
+            self.push.sharpen(_RANGE[1] * self.unit if found is None else found, advantage)
+            found = self._smallest_excluded(slack, advantage)
+        return found
+
+    def _smallest_excluded(self, slack: float, advantage: float) -> float | None:
         low, high = (math.log(end * self.unit) for end in _RANGE)
         if not self._excludes(high, slack, advantage):
             return None

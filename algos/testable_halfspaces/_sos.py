@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["sos_shift", "vanishing_matrices"]
+__all__ = ["feature_map", "form_bound", "sos_shift", "vanishing_matrices"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -31,6 +31,34 @@ def vanishing_matrices(k: int) -> list[FloatArray]:
                 N[j, i] += sign / _coefficient(pairs, i, j) / 2.0
             found.append(N)
     return found
+
+
+def feature_map(Q: FloatArray) -> FloatArray:
+    """Return the matrix P with ``svec(Q A Q^T) = P @ svec(A)``; its columns are orthonormal if those of Q are.
+
+    ``P @ N @ P.T`` is the form of N for vectors ``Q.T @ x``: so it is stored, whatever the basis Q of a subspace.
+    """
+    m, k = Q.shape
+    columns = []
+    for a, b in itertools.combinations_with_replacement(range(k), 2):
+        product = np.outer(Q[:, a], Q[:, b])
+        columns.append(product if a == b else (product + product.T) / math.sqrt(2.0))
+    i, j = np.triu_indices(m)
+    scale = np.where(i == j, 1.0, math.sqrt(2.0))
+    return np.stack([column[i, j] * scale for column in columns], axis=1)
+
+
+def form_bound(N: FloatArray, k: int) -> float:
+    """Return a number that ``|svec(v v^T) @ N @ svec(v v^T)|`` does not exceed on the unit sphere: the sum of its absolute coefficients.
+
+    It is of the size of rounding errors for a matrix whose form vanishes, and proves that it does.
+    """
+    pairs = list(itertools.combinations_with_replacement(range(k), 2))
+    coefficients: dict[tuple[int, ...], float] = {}
+    for i, j in itertools.product(range(len(pairs)), repeat=2):
+        monomial = tuple(sorted(pairs[i] + pairs[j]))
+        coefficients[monomial] = coefficients.get(monomial, 0.0) + float(N[i, j]) * _coefficient(pairs, i, j)
+    return math.fsum(map(abs, coefficients.values()))
 
 
 def _coefficient(pairs: list[tuple[int, int]], i: int, j: int) -> float:

@@ -23,6 +23,7 @@ from algos.testable_halfspaces._certificate_check import (
 )
 from algos.testable_halfspaces._geometry import is_invertible, row_source
 from algos.testable_halfspaces._push import LARGEST_TANGENT
+from algos.testable_halfspaces._sos import feature_map
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 from algos.testable_halfspaces.bounds import HALF_WIDTH, gradient_deviation, mistake_push, ramp_density, side_deviation
 from algos.testable_halfspaces.quartic_forms import spectral_supremum
@@ -158,7 +159,16 @@ class _Check:
         c = self.c
         band, gradient, size = self._measured()
         advantage = self.advantage
-        push = push_at(band, scale=c.scale, edges=np.asarray(c.edges), tau=c.tau, advantage=advantage, variant=c.variant, lam=c.lam)
+        push = push_at(
+            band,
+            scale=c.scale,
+            edges=np.asarray(c.edges),
+            tau=c.tau,
+            advantage=advantage,
+            variant=c.variant,
+            lam=c.lam,
+            shift=self._shift(),
+        )
         deviation = self._deviation(band, advantage)
         self._same("deviation", deviation)
         self.found["push"] = push
@@ -170,6 +180,16 @@ class _Check:
         if not abs(c.theta - math.atan(c.tau)) <= _SAME * c.theta or c.cone < c.theta * (1.0 - _SAME):
             self.failures.append("theta, cone and tau do not belong together")
         return push / slack - 1.0 if slack > 0.0 else math.inf
+
+    def _shift(self) -> FloatArray | None:
+        """Return the stored shift in the basis of this verification."""
+        if self.c.shift is None:
+            return None
+        P, stored = feature_map(self.rows.frame), np.asarray(self.c.shift, dtype=np.float64)
+        if stored.shape != (len(P), len(P)):
+            return np.full((1, 1), math.nan)  # of another size: proves nothing
+        shift = P.T @ stored @ P
+        return np.asarray((shift + shift.T) / 2.0)
 
     @property
     def advantage(self) -> float:

@@ -14,20 +14,21 @@ import numpy.typing as npt
 
 from algos.common.validation import check_option, check_range
 from algos.testable_halfspaces._arguments import checked_labels, checked_sigma
-from algos.testable_halfspaces._best_width import best_agnostic, best_massart, default_widths
+from algos.testable_halfspaces._best_width import best_agnostic, best_massart, default_widths, sharpened
 from algos.testable_halfspaces._certificate_steps import agnostic_steps, blank_certificate, excess_curve, massart_steps
 from algos.testable_halfspaces._geometry import View, is_invertible, row_source, whitening_map
 from algos.testable_halfspaces._halfspace_certificate import HalfspaceCertificate
 from algos.testable_halfspaces._search import Cones, Search
 from algos.testable_halfspaces._verify import VerifyReport, signed_labels
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
+from algos.testable_halfspaces.quartic_forms import MAX_SOS_FEATURES
 
 __all__ = ["HalfspaceCertificate", "VerifyReport", "agnostic_certificate", "certify", "massart_certificate"]
 
 FloatArray = npt.NDArray[np.float64]
-Form = Literal["auto", "quartic", "norm"]
+Form = Literal["auto", "quartic", "norm", "sos"]
 
-_FORMS = ("auto", "quartic", "norm")
+_FORMS = ("auto", "quartic", "norm", "sos")
 
 
 def certify(
@@ -70,8 +71,8 @@ def certify(
     transform : {"whiten", None}, default="whiten"
         Measure bands after a linear map that gives the rows second moments I. The statement is the same; it is hardly ever weaker.
         Nearly dependent columns are left as they are.
-    form : {"auto", "quartic", "norm"}, default="auto"
-        See `massart_certificate`.
+    form : {"auto", "quartic", "norm", "sos"}, default="auto"
+        See `massart_certificate`. With ``"sos"`` the width is chosen without and used with the sharper bound.
     etas : array-like, default=()
         Flip probabilities whose `eps_hat` is stored for `HalfspaceCertificate.curve`.
 
@@ -123,7 +124,7 @@ def certify(
     else:
         assert eta is not None
         best = best_massart(view, labels, wanted, normal, T, delta, quartic, eta, _checked_etas(etas))
-    return replace(best, classes=classes)
+    return replace(sharpened(view, labels, best) if form == "sos" else best, classes=classes)
 
 
 def _classifier(w: Any, intercept: float | None) -> tuple[FloatArray, bool, Any]:
@@ -213,8 +214,9 @@ def massart_certificate(
         Append a constant 1 to every row, so that halfspaces have an intercept.
     transform : array-like of shape (d, d), optional
         Invertible T; the band is measured on rows :math:`T^\top x`. It may depend on the rows, not on the labels.
-    form : {"auto", "quartic", "norm"}, default="auto"
-        Minorants: the better of quartic and quadratic ones (quartic up to 60 columns), or quadratic ones alone.
+    form : {"auto", "quartic", "norm", "sos"}, default="auto"
+        Minorants: the better of quartic and quadratic ones (quartic up to 60 columns); the same, or an error beyond 60 columns; quadratic
+        ones alone; or quartic ones whose bound is sharpened by degree-4 sums of squares, up to 8 columns and never worse.
     etas : array-like, default=()
         Flip probabilities for which `eps_hat` is computed and stored as well, for `HalfspaceCertificate.curve`.
 
@@ -239,10 +241,10 @@ def massart_certificate(
     eta = _check_eta(eta)
     view, labels = _checked(X, y, w, lift, transform)
     sigma, delta, n_candidates = _check_numbers(sigma, delta, n_candidates)
-    search = Search.of(view, labels, sigma, quartic=_quartic(form, view))
+    search = Search.of(view, labels, sigma, quartic=_quartic(form, view), sos=form == "sos")
     blank = blank_certificate(search, labels, w, "massart", transform, delta, n_candidates, eta)
     certificate = massart_steps(search, blank, eta)
-    known, values = excess_curve(search, blank, np.unique(_checked_etas(etas)))
+    known, values = excess_curve(search.plain(), blank, np.unique(_checked_etas(etas)))
     return replace(certificate, curve_etas=known, curve_eps=values)
 
 
@@ -299,7 +301,8 @@ def agnostic_certificate(
     """
     view, labels = _checked(X, y, w, lift, transform)
     sigma, delta, _ = _check_numbers(sigma, delta, 1)
-    search = Search.of(view, labels, sigma, quartic=_quartic(form, view), cones=Cones(view, np.abs(view.t) <= view.blur))
+    cones = Cones(view, np.abs(view.t) <= view.blur)
+    search = Search.of(view, labels, sigma, quartic=_quartic(form, view), cones=cones, sos=form == "sos")
     blank = blank_certificate(search, labels, w, "agnostic", transform, delta, 1, math.nan)
     return agnostic_steps(search, blank)
 
@@ -334,4 +337,6 @@ def _quartic(form: str, view: View) -> bool:
         raise ValueError(
             f"form='quartic' with {view.k + 1} columns: the limit is {MAX_QUARTIC_DIM}; project the rows first, or use form='norm'"
         )
+    if form == "sos" and view.k >= MAX_SOS_FEATURES:
+        raise ValueError(f"form='sos' with {view.k + 1} columns: the limit is {MAX_SOS_FEATURES}; use form='auto'")
     return form != "norm"

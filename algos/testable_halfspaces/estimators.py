@@ -335,7 +335,17 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
         whole = settings.noise == "agnostic"
         rows, used = (table.every, table.labels) if whole else (table.tested, table.tested_labels)
         quartic = settings.quartic(learned.rows.n_features)
-        made = certify_chosen(rows, used, learned.map, chosen, settings.noise, eta=settings.eta, delta=settings.delta, quartic=quartic)
+        made = certify_chosen(
+            rows,
+            used,
+            learned.map,
+            chosen,
+            settings.noise,
+            eta=settings.eta,
+            delta=settings.delta,
+            quartic=quartic,
+            sos=settings.certificate == "sos",
+        )
         self.certificate_ = replace(made.certificate, classes=tuple(self.classes_.tolist()))
         self.guarantee_ = self.certificate_.guarantee
         self.band_width_ = self.certificate_.sigma

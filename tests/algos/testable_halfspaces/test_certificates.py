@@ -509,6 +509,24 @@ def test_delta_is_divided_among_candidates_and_the_angle_widens():
 # -- nothing to say -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("noise", ["massart", "agnostic"])
+def test_sums_of_squares_prove_more_and_the_proof_is_checked(noise, tmp_path):
+    X, y = noisy(n=10_000, d=5, eta=0.1)
+    options = {"noise": noise, "eta": 0.1 if noise == "massart" else None}
+    plain, sharp = (certify(X, y, np.eye(5)[0], form=form, **options) for form in ("quartic", "sos"))
+    assert sharp.optimum > plain.optimum if noise == "agnostic" else sharp.eps_hat < plain.eps_hat
+    assert sharp.optimum <= sharp.mistakes
+    assert sharp.shift.shape == (15, 15)
+    sharp.save(tmp_path / "sharp.npz")
+    assert HalfspaceCertificate.load(tmp_path / "sharp.npz").verify(X, y)
+    assert not replace(sharp, shift=None).verify(X, y)
+    assert not replace(sharp, shift=sharp.shift[:10, :10]).verify(X, y)
+    lowered = sharp.shift - 0.01 * np.eye(15)  # its form is not zero: it would lower the supremum by as much
+    assert not replace(sharp, shift=lowered).verify(X, y)
+    with pytest.raises(ValueError, match=r"form='sos' with 9 columns: the limit is 8"):
+        certify(np.ones((20, 9)), np.resize([-1, 1], 20), np.ones(9), form="sos")
+
+
 def test_vacuous_certificates_say_why_and_verify():
     X, y = noisy(n=300, d=8, eta=0.3)
     cases = {

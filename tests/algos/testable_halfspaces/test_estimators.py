@@ -468,6 +468,11 @@ def test_bad_data_is_refused_by_message(X, y, message):
         TestableHalfspace(**CHEAP).fit(X, y)
 
 
+def test_sums_of_squares_are_for_few_columns():
+    with pytest.raises(ValueError, match=r"certificate='sos' with 9 columns \(an intercept counts\): the limit is 8"):
+        TestableHalfspace(certificate="sos", **CHEAP).fit(np.ones((20, 8)), np.arange(20) % 2)
+
+
 def test_there_are_no_sample_weights_and_no_sparse_tables(plane):
     import scipy.sparse
 
