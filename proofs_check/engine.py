@@ -65,22 +65,27 @@ class _Store:
             self.writer = RecordWriter(path, header)
 
     def find(self, unit: Unit) -> Records | None:
-        if not self.known:
-            return None
-        found = [self.known.get(key) for key in unit.keys]
-        records = tuple(
-            record for record in found if record is not None and record.fingerprint == unit.fingerprint and record.n == unit.trials
-        )
-        return records if len(records) == len(unit.keys) else None
+        """Return the stored records of a unit, if all of them are there."""
+        found = tuple(record for record in map(self._stored, unit.blanks) if record is not None and record.n == unit.trials)
+        return found if self.known and len(found) == len(unit.levels) else None
 
     def doubts(self, unit: Unit) -> bool:
         """Tell whether a stored unit is to be measured again."""
         return not self._audits.isdisjoint(unit.keys)
 
-    def add(self, records: Records) -> None:
+    def add(self, records: Records) -> Records:
+        """Write what is not stored yet; returns what the file holds of these records, which a kill may have left incomplete."""
+        held = []
         for record in records:
-            if self.writer is not None and record.error is None:
+            known = self._stored(record)
+            held.append(record if known is None else known)
+            if self.writer is not None and record.error is None and known is None:
                 self.writer.write(record)
+        return tuple(held)
+
+    def _stored(self, like: BlockRecord) -> BlockRecord | None:
+        known = self.known.get(like.key)
+        return known if known is not None and known.fingerprint == like.fingerprint else None
 
     def close(self) -> None:
         if self.writer is not None:
@@ -273,10 +278,13 @@ class _Session:
             where += [(number, "again", position) for position in range(len(again))]
             todo += again
         results: dict[_Place, Records] = {}
+        halves: dict[_Place, Records] = {}  # what is stored of units that a kill left incomplete
         for index, records in self.executor.run(todo):
             results[where[index]] = records
             if where[index][1] == "first":
-                self.store.add(records)
+                held = self.store.add(records)
+                if held != records:
+                    halves[where[index]] = held
         for number, (track, units, again) in enumerate(plans):
             if all(place in results for place in where if place[0] == number):
                 first = [
@@ -285,6 +293,7 @@ class _Session:
                 ]
                 repeats = [results[number, "again", position] for position in range(len(again))]
                 audits = [(first[i], results[number, "audit", i]) for i in range(len(units)) if (number, "audit", i) in results]
+                audits += [(Measured(units[i], held, True), results[n, why, i]) for (n, why, i), held in halves.items() if n == number]
                 track.commit(first, repeats, audits)
                 if self.listener is not None:
                     self.listener.progressed(track.claim, track.trials)

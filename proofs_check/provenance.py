@@ -55,7 +55,15 @@ def _fingerprint(claim: Claim, tier: Tier, root: int) -> str:
         rule.bracket_miss,
         root,
     )
-    pieces: list[Any] = [*numbers, claim.tiers[tier].block, SCHEMA, np.__version__, _package("scipy"), _package("proofs_check")]
+    pieces: list[Any] = [
+        *numbers,
+        claim.tiers[tier].block,
+        claim.tiers[tier].search_evals,
+        SCHEMA,
+        np.__version__,
+        _package("scipy"),
+        _package("proofs_check"),
+    ]
     pieces += [claim.measure, claim.requires, claim.ladder, rule.budget, claim.bound]
     for family in claim.families:
         pieces += [family.name, family.build, family.draw, family.role, family.search, *family.grid]

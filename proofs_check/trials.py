@@ -50,9 +50,14 @@ class Unit:
         )
 
     @property
+    def blanks(self) -> tuple[BlockRecord, ...]:
+        """Records that the unit produces, before anything is measured."""
+        return tuple(self.blank(level) for level in self.levels)
+
+    @property
     def keys(self) -> tuple[tuple[Any, ...], ...]:
         """Keys of the records that the unit produces."""
-        return tuple(self.blank(level).key for level in self.levels)
+        return tuple(blank.key for blank in self.blanks)
 
     def random_stream(self) -> np.random.Generator:
         """Return the generator of the block; mutants share it with the original."""
