@@ -116,8 +116,8 @@ def _claiming(change: Callable[[HalfspaceCertificate], int]) -> Callable[[wrong.
 
 _BUDGETS: dict[Tier, Budget] = {
     "quick": Budget(2, 1, search_evals=60),
-    "full": Budget(32, 1, search_evals=4_000),
-    "nightly": Budget(1024, 1, search_evals=200_000),
+    "full": Budget(8, 1, search_evals=1_000),
+    "nightly": Budget(512, 1, search_evals=50_000),
 }
 
 
@@ -316,7 +316,11 @@ def _twice_delta(original: wrong.Maker) -> wrong.Maker:
             role="adversarial",
         )
     ],
-    budgets={tier: replace(budget, slack_trials=64 if tier == "quick" else 512) for tier, budget in _FEW.items()},
+    budgets={
+        "quick": Budget(400, 8, slack_trials=64),
+        "full": Budget(8192, 16, slack_trials=512),  # the failure probability is close to the level
+        "nightly": Budget(100_000, 32, slack_trials=2048),
+    },
     mutants=[
         Mutant(
             "sampling_forgotten",

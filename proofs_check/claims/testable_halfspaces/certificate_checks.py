@@ -337,8 +337,8 @@ def _nearness(c: HalfspaceCertificate, found: Mapping[str, float]) -> float:
     ],
     budgets={
         "quick": Budget(8, 1, search_evals=200),
-        "full": Budget(64, 1, search_evals=20_000),
-        "nightly": Budget(1024, 1, search_evals=500_000),
+        "full": Budget(64, 1, search_evals=4000),
+        "nightly": Budget(1024, 1, search_evals=100_000),
     },
     tight=0.9,
     mutants=[
