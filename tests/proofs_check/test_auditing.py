@@ -19,7 +19,9 @@ COMMON = {
     "families": {"one": [{"n": 1}]},
     "source": "folklore",
     "plain": "p",
-    "mutants": [Mutant(f"m{i}", "impl", {"f": lambda f: lambda u: 1.0}, why="always fails") for i in range(20)],
+    "mutants": [
+        Mutant(f"m{i}", "impl", {"f": lambda f: lambda u: 1.0}, why="always fails") for i in range(100)
+    ],  # none of 100 looked at: .875^100 = 2e-6
 }
 
 
@@ -105,7 +107,7 @@ def test_any_single_edited_count_is_noticed_at_the_last_block_and_by_luck_elsewh
 
 
 def test_edited_records_of_mutants_are_noticed_by_sampling(tmp_path):
-    """A survivor among twenty mutants was made a corpse: all their records changed, two or three of them are looked at."""
+    """Survivors were made corpses: the records of a hundred mutants changed, about a dozen of them are looked at."""
     cat = catalogue(lambda inst, rng, impl: rng.random() / 4)  # ignores its implementation: nothing is noticed
     first = run(catalogue=cat, out=tmp_path)
     assert {mutant.status for mutant in first.verdicts[0].mutants} == {"survived"}

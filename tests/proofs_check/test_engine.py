@@ -421,7 +421,7 @@ def test_stored_blocks_are_not_measured_again(tmp_path):
     assert n > 64 * 4
     assert before == n + 64 * (2 + 4)  # block 0 and the last one repeated, slack
     run(catalogue=cat, mutants="none", resume=tmp_path / "0001")
-    assert calls["n"] - before == 64 * 3  # repeated: block 0, the last one, and one between
+    assert calls["n"] - before in (64 * 2, 64 * 3)  # repeated: block 0, the last one, and one that the content chooses, perhaps the last
 
 
 def test_records_of_other_code_are_not_used(tmp_path):
