@@ -14,12 +14,14 @@ from algos.common.linalg import Whitening, row_leverages, whitening
 from algos.common.row_products import ScaledTable
 from algos.common.validation import is_sparse
 
-__all__ = ["LewisMap", "LewisPoint"]
+__all__ = ["SMALLEST", "LewisMap", "LewisPoint"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _LOG_LARGEST = 230.0  # multipliers beyond exp(230) square to infinity: such a Gram matrix is not used
 _TINY = 1e-300  # stands for a leverage score that underflowed although its row is not zero
+SMALLEST = 2.0 * _TINY
+"""Leverage scores below may be such stand-ins."""
 
 
 @dataclass(frozen=True, eq=False)

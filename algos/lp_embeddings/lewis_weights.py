@@ -17,7 +17,7 @@ from algos.common.blocks import RowSource
 from algos.common.validation import check_range, is_sparse
 from algos.lp_embeddings import bounds
 from algos.lp_embeddings._arguments import checked_exponent, checked_weights
-from algos.lp_embeddings._lewis_map import LewisMap, LewisPoint
+from algos.lp_embeddings._lewis_map import SMALLEST, LewisMap, LewisPoint
 
 __all__ = ["LewisResult", "lewis_map", "lewis_weights"]
 
@@ -290,7 +290,8 @@ class _Search:
         self.progress.append(-point.logdet if self.p >= 4.0 else point.spread)
         if self.brackets is not None:
             leverages = point.leverages(self.p)
-            lower = bounds.sensitivity_lower(p=self.p, v=point.v, leverages=leverages)
+            # a leverage score that underflowed was raised for its logarithm, which a lower bound must not be
+            lower = np.where(leverages > SMALLEST, bounds.sensitivity_lower(p=self.p, v=point.v, leverages=leverages), 0.0)
             upper = bounds.sensitivity_upper(p=self.p, v=point.v, leverages=leverages)
             self.brackets = np.maximum(self.brackets[0], lower), np.minimum(self.brackets[1], upper)
 
