@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from algos.common.blocks import RowSource
 from algos.testable_halfspaces._geometry import View
 from algos.testable_halfspaces._push import LARGEST_TANGENT, Push, PushValue
 from algos.testable_halfspaces.band_statistics import Band, BandStatistics, statistics_of
@@ -29,7 +30,10 @@ _GROWTH = 1.25
 _TOLERANCE = 0.004
 """Relative accuracy to which the number of mistakes is found: below the 13, or after refining 0.8, per cent of an angular step."""
 _SHARPENINGS = 2  # the second shift fits the smaller angle that the first has led to
-_LEAP = 1.6  # from one number to the next while the search goes up from a guess
+_LEAP, _SHORT_LEAP = 1.6, 1.02
+"""From one number to the next while the search goes up from a guess, and from a good one."""
+_SAMPLED = 50_000
+"""Rows whose cones tell nearly how many mistakes can be proved; the proofs themselves, which are dear, are then few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,26 @@ class Cones:
             self._known[tau] = cone_bound(self.view, math.atan(tau), self.settled)
         larger = (bound for known, bound in self._known.items() if known >= tau)
         return min(larger, key=lambda bound: (bound.count, bound.theta))
+
+
+@dataclass
+class _SampledCones(Cones):
+    """Disagreement as some of the rows suggest it: to know where to look, not to prove anything."""
+
+    factor: float = 1.0
+
+    @classmethod
+    def of(cls, view: View, settled: npt.NDArray[np.bool_] | None) -> "_SampledCones":
+        """Take every so-manieth row."""
+        chosen = slice(None, None, view.n // _SAMPLED)
+        rows = np.concatenate([block.X[-block.start % chosen.step :: chosen.step] for block in view.source])
+        some = replace(view, source=RowSource(rows), t=view.t[chosen], rho=view.rho[chosen], blur=view.blur[chosen])
+        return cls(some, None if settled is None else settled[chosen], factor=view.n / len(rows))
+
+    def __call__(self, tau: float) -> DisagreementBound:
+        """Return the bound of a cone with its count scaled to all rows."""
+        bound = super().__call__(tau)
+        return replace(bound, count=round(bound.count * self.factor))
 
 
 @dataclass
@@ -156,9 +180,16 @@ class Search:
         """
         if self.view.k == 0:
             return self._no_complement(mistakes)
+        if self.view.n < 2 * _SAMPLED:
+            return self._search(mistakes, guess, _LEAP)
+        sampled = replace(self, cones=_SampledCones.of(self.view, self.cones.settled))
+        likely = sampled._search(mistakes, guess, _LEAP)
+        return self._search(mistakes, 0 if likely is None else likely[0], _SHORT_LEAP)
+
+    def _search(self, mistakes: int, guess: int, leap: float) -> tuple[int, Excluded] | None:
         step = _COARSE / _FINER if guess else _COARSE
         low, high = (math.floor(math.log(end * self.unit) / step) for end in _RANGE)
-        return _largest(lambda k: self._proof(k, low, high, step, mistakes), mistakes, 0, mistakes - 1, guess)
+        return _largest(lambda k: self._proof(k, low, high, step, mistakes), mistakes, 0, mistakes - 1, guess, leap)
 
     def refine(self, found: tuple[int, Excluded], mistakes: int) -> tuple[int, Excluded]:
         """Improve a proof by angles between those of the coarse grid."""
@@ -195,13 +226,13 @@ class Search:
 
 
 def _largest(
-    proof: Callable[[int], tuple[float, Excluded | None]], mistakes: int, first: int, last: int, guess: int = 0
+    proof: Callable[[int], tuple[float, Excluded | None]], mistakes: int, first: int, last: int, guess: int = 0, leap: float = 1.0
 ) -> tuple[int, Excluded] | None:
     """Narrow in on the largest number with a proof, up to the tolerance; the one returned has one.
 
     The next number is where the sums of the proofs, drawn as a line, reach the mistakes; the middle while only one end is known.
     """
-    bracket = [k for k in (int(guess * _LEAP**power) for power in range(-1, 8)) if first < k < last]
+    bracket = [k for k in (int(guess * leap**power) for power in range(-1, 8)) if first < k < last]
     start = bracket.pop(0) if bracket else first
     lowest, found = proof(start)
     if found is None and start > first:

@@ -17,6 +17,7 @@ from sklearn.svm import LinearSVC
 
 from algos.testable_halfspaces import (
     HalfspaceCertificate,
+    _search,
     agnostic_certificate,
     bounds,
     certify,
@@ -525,6 +526,15 @@ def test_sums_of_squares_prove_more_and_the_proof_is_checked(noise, tmp_path):
     assert not replace(sharp, shift=lowered).verify(X, y)
     with pytest.raises(ValueError, match=r"form='sos' with 9 columns: the limit is 8"):
         certify(np.ones((20, 9)), np.resize([-1, 1], 20), np.ones(9), form="sos")
+
+
+def test_a_sample_that_shows_where_to_look_changes_the_time_and_not_the_proof(monkeypatch):
+    X, y = noisy(n=12_000, d=3, eta=0.1)
+    exact = agnostic_certificate(X, y, np.eye(3)[0], 0.35)
+    monkeypatch.setattr(_search, "_SAMPLED", 3000)
+    sampled = agnostic_certificate(X, y, np.eye(3)[0], 0.35)
+    assert sampled.optimum == pytest.approx(exact.optimum, rel=0.02)  # the grids of both searches
+    assert sampled.verify(X, y)
 
 
 def test_vacuous_certificates_say_why_and_verify():
