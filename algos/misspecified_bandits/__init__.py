@@ -13,24 +13,52 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from algos.misspecified_bandits.baselines import ExhaustiveSearch, RandomSearch
-    from algos.misspecified_bandits.version_space import BanditCertificate, CertificateCurve, certificate_curve, certify_history
+    from algos.misspecified_bandits.cover_enumeration import SparseCoverEnumeration, cover_actions
+    from algos.misspecified_bandits.elimination import OptimisticElimination
+    from algos.misspecified_bandits.exact_version_space import ExactVersionSpace
+    from algos.misspecified_bandits.hull_enumeration import HullEnumeration, hull_actions, hull_vertices
+    from algos.misspecified_bandits.nets import ball_net, sphere_net
+    from algos.misspecified_bandits.version_space import (
+        BanditCertificate,
+        CertificateCurve,
+        certificate_curve,
+        certify_history,
+    )
 
 _HOMES = {
     "BanditCertificate": "version_space",
     "CertificateCurve": "version_space",
+    "ExactVersionSpace": "exact_version_space",
     "ExhaustiveSearch": "baselines",
+    "HullEnumeration": "hull_enumeration",
+    "OptimisticElimination": "elimination",
     "RandomSearch": "baselines",
+    "SparseCoverEnumeration": "cover_enumeration",
+    "ball_net": "nets",
     "certificate_curve": "version_space",
     "certify_history": "version_space",
+    "cover_actions": "cover_enumeration",
+    "hull_actions": "hull_enumeration",
+    "hull_vertices": "hull_enumeration",
+    "sphere_net": "nets",
 }
 
 __all__ = [
     "BanditCertificate",
     "CertificateCurve",
+    "ExactVersionSpace",
     "ExhaustiveSearch",
+    "HullEnumeration",
+    "OptimisticElimination",
     "RandomSearch",
+    "SparseCoverEnumeration",
+    "ball_net",
     "certificate_curve",
     "certify_history",
+    "cover_actions",
+    "hull_actions",
+    "hull_vertices",
+    "sphere_net",
 ]
 
 

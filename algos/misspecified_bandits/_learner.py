@@ -7,7 +7,7 @@ be saved at any moment as a few arrays, and another process that replays the ans
 import math
 import os
 import warnings
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from algos.common.sequential import AnswerLog, Answers
 from algos.common.serialization import load_state, save_state
 from algos.common.validation import check_range, is_sparse
 from algos.misspecified_bandits.bounds import noisy_repeats
+
+if TYPE_CHECKING:
+    from algos.misspecified_bandits._bandit_certificate import BanditCertificate
 
 __all__ = ["BanditLearner", "PlannedLearner"]
 
@@ -188,6 +191,43 @@ class BanditLearner(BaseEstimator):  # type: ignore[misc]
     def bound_(self) -> float:
         """Guaranteed suboptimality of the recommendation; NaN when nothing is promised."""
         return self.guarantee_.value
+
+    def certificate(self, s: int | None = None, eps: float | None = None, R: float | None = None) -> "BanditCertificate":
+        """Prove how much better any action can be than the recommended one, or that no sparse model explains the answers.
+
+        Parameters
+        ----------
+        s, eps, R : optional
+            Model to assume; what is left out is the learner's own.
+
+        Returns
+        -------
+        BanditCertificate
+            As :func:`~algos.misspecified_bandits.certify_history` makes it from `history_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            No eps here and none in the learner, or a number outside its range.
+        """
+        self._check_bound()
+        eps = self.eps if eps is None else eps
+        if eps is None:
+            raise ValueError("eps=None: a certificate needs a misspecification; give eps here, or look at certificate_curve over several")
+        from algos.misspecified_bandits.version_space import certify_history  # which holds a learner itself
+
+        return certify_history(
+            self._X,
+            *self.history_,
+            s=self.s if s is None else s,
+            eps=eps,
+            R=self.R if R is None else R,
+            sigma=self.sigma,
+            delta=self.delta,
+            recommended=self.recommend(),
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the search to a file, so that another process can go on; between `ask` and `tell`, too.

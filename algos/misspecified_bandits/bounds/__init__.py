@@ -4,6 +4,8 @@ No function here looks at data or draws a random number. The learners report the
 draw them.
 """
 
+from algos.misspecified_bandits.bounds.elimination import elimination_bound, elimination_candidates
+from algos.misspecified_bandits.bounds.enumeration import cover_suboptimality, hull_suboptimality
 from algos.misspecified_bandits.bounds.nets import cells_per_axis, largest_square, net_size
 from algos.misspecified_bandits.bounds.noise import noisy_repeats
 from algos.misspecified_bandits.bounds.version_space import anytime_radius
@@ -11,6 +13,10 @@ from algos.misspecified_bandits.bounds.version_space import anytime_radius
 __all__ = [
     "anytime_radius",
     "cells_per_axis",
+    "cover_suboptimality",
+    "elimination_bound",
+    "elimination_candidates",
+    "hull_suboptimality",
     "largest_square",
     "net_size",
     "noisy_repeats",

@@ -1,10 +1,25 @@
 """Cheap instances of every learner: what the contract of sequential learners runs over. A new learner adds a line here."""
 
-from algos.misspecified_bandits import ExhaustiveSearch, RandomSearch
+from algos.misspecified_bandits import (
+    ExactVersionSpace,
+    ExhaustiveSearch,
+    HullEnumeration,
+    OptimisticElimination,
+    RandomSearch,
+    SparseCoverEnumeration,
+)
 
 LEARNERS = [
     ExhaustiveSearch(eps=0.1),
     ExhaustiveSearch(sigma=0.3, eps=0.5),
     RandomSearch(eps=0.1, random_state=0),
     RandomSearch(sigma=0.3, eps=0.5, budget=60, random_state=1),
+    ExactVersionSpace(eps=0.15),
+    ExactVersionSpace(s=3, sigma=0.1, eps=0.3, target=0.0),
+    OptimisticElimination(eps=0.15),
+    OptimisticElimination(sigma=0.1, eps=0.3, eta=0.3),
+    HullEnumeration(s=2, eps=0.1),
+    HullEnumeration(s=3, sigma=0.3, eps=0.5, n_jobs=2),
+    SparseCoverEnumeration(s=2, eps=0.1),
+    SparseCoverEnumeration(s=1, sigma=0.3, eps=0.5, net="ball", eta=0.3),
 ]
