@@ -4,10 +4,10 @@ from algos.common.guarantees import Guarantee
 from algos.common.validation import check_range
 from algos.misspecified_bandits._learner import IntArray, PlannedLearner
 
-__all__ = ["EnumerationLearner"]
+__all__: list[str] = []  # the underscore keeps the base out of the table of learners
 
 
-class EnumerationLearner(PlannedLearner):
+class _EnumerationLearner(PlannedLearner):
     """Base of learners that query a list of actions from an enumeration over supports; a subclass has ``_listed`` and ``_worst``."""
 
     n_jobs: int | None
