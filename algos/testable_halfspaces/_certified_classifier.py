@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from algos.common.guarantees import Guarantee
 from algos.testable_halfspaces import certificates, distribution_shift, results
 from algos.testable_halfspaces._fit_settings import Settings
 from algos.testable_halfspaces._target_map import TargetMap
@@ -33,6 +34,7 @@ class CertifiedClassifier:
     on_reject: str
     accepted_: bool
     certificate_: HalfspaceCertificate
+    guarantee_: Guarantee
     classes_: npt.NDArray[Any]
     coef_: npt.NDArray[np.float64]
     columns_: npt.NDArray[np.bool_]
@@ -47,7 +49,10 @@ class CertifiedClassifier:
         parts = ["Accepted." if self.accepted_ else "Not accepted."]
         if failed:
             parts.append(f"{len(failed)} of {len(self.tests_)} tests of the marginal failed: {'; '.join(failed)}.")
-        parts.append(self.certificate_.explain())
+        if self.certificate_.vacuous and self.guarantee_.holds:
+            parts.append(f"The best halfspace is better by at most {self.guarantee_.value:.4g}; {self.guarantee_.reason}.")
+        else:
+            parts.append(self.certificate_.explain())
         return " ".join(parts)
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:

@@ -1,11 +1,22 @@
 """When a fitted halfspace is good enough: the accuracy that is required, whether it can be reached, and whether it was."""
 
+from dataclasses import replace
+
 from algos.common.binomial import clopper_pearson
+from algos.common.guarantees import Guarantee
 from algos.testable_halfspaces._fit_settings import Settings
 from algos.testable_halfspaces.achievable import check_feasible, minimal_eps
 from algos.testable_halfspaces.certificates import HalfspaceCertificate
 
-__all__ = ["check_reach", "required_eps", "shortfall"]
+__all__ = ["check_reach", "promise", "required_eps", "shortfall"]
+
+
+def promise(certificate: HalfspaceCertificate) -> Guarantee:
+    """Return what is promised about a fit: a bound on the excess error also where the error itself has a smaller limit."""
+    if certificate.kind != "massart" or not certificate.vacuous or certificate.eps_hat >= 1.0:
+        return certificate.guarantee
+    proved = replace(certificate, vacuous=False).guarantee
+    return replace(proved, reason=f"{proved.reason}; {certificate.reason}")
 
 
 def check_reach(settings: Settings, n_certify: int) -> None:

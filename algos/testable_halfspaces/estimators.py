@@ -33,7 +33,7 @@ from algos.testable_halfspaces._fit_steps import (
     split,
 )
 from algos.testable_halfspaces._fit_tests import TestPlace, calibrate_fit, measure_fit, worst_direction
-from algos.testable_halfspaces._verdict import check_reach, required_eps, shortfall
+from algos.testable_halfspaces._verdict import check_reach, promise, required_eps, shortfall
 from algos.testable_halfspaces.ramp_learner import Candidate
 from algos.testable_halfspaces.results import DistributionRejected, DistributionRejectedWarning
 
@@ -113,7 +113,8 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
         Massart: of `coef_`, on the rows with ``fold_ids_ == 1``. Agnostic: on all rows, of the candidate that proves most, since a lower
         bound on every halfspace may come from any. ``certificate_.verify(X[rows][:, columns_], y[rows])`` recomputes it.
     guarantee_ : Guarantee
-        What is proved, accepted or not; kind ``"none"`` with the reason for a vacuous certificate.
+        What is proved, accepted or not; kind ``"none"`` with the reason where nothing is. With Massart noise, a bound that is no better
+        than the error itself is a promise, too, although its certificate counts as vacuous.
     eps_hat_ : float
         With probability 1 - `delta` the error exceeds that of the best halfspace by at most this; 1 if nothing is known. Agnostic: the
         upper limit of the error less `opt_lower_`.
@@ -347,7 +348,7 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
             sos=settings.certificate == "sos",
         )
         self.certificate_ = replace(made.certificate, classes=tuple(self.classes_.tolist()))
-        self.guarantee_ = self.certificate_.guarantee
+        self.guarantee_ = promise(self.certificate_)
         self.band_width_ = self.certificate_.sigma
         self.eta_breakdown_ = math.nan
         if settings.noise == "massart" and not made.certificate.vacuous:

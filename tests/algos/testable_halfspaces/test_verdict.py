@@ -25,6 +25,8 @@ def test_an_accuracy_that_was_asked_for_is_accepted_also_where_the_error_is_smal
     assert model.certificate_.vacuous  # no better than "the excess is at most the error"
     assert model.error_upper_ < model.eps_hat_ <= 0.3
     assert model.accepted_
+    assert model.guarantee_.value == model.eps_hat_
+    assert f"better by at most {model.eps_hat_:.4g}" in model.explain()
     assert not fitted(wedge, eps=0.9 * model.eps_hat_).accepted_
 
 
@@ -38,4 +40,5 @@ def test_a_certificate_that_confines_nothing_is_not_enough_for_any_accuracy():
         warnings.simplefilter("ignore")  # the descent may stop early on thirty rows
         model = fitted(table, eps=1.0, marginal=None)
     assert model.eps_hat_ == 1.0
+    assert not model.guarantee_.holds
     assert not model.accepted_
