@@ -109,7 +109,7 @@ def fit_polynomial(X: ArrayLike, y: ArrayLike, degree: int, *, tol: float = 1e-3
     --------
     >>> X = np.random.default_rng(0).standard_normal((300, 2))
     >>> y = np.where(X[:, 0] * X[:, 1] > 0, 1, -1)
-    >>> bool(np.mean(fit_polynomial(X, y, 2).predict(X) == y) > 0.95)
+    >>> bool(np.mean(fit_polynomial(X, y, 2).predict(X) == y) > 0.9)
     True
     """
     from algos.lp_embeddings import certified_quantile

@@ -9,8 +9,8 @@ PANEL_HEIGHT = 245.0  # points, of the axes of a figure four inches high
 GAP = 12.0  # points from line to line
 
 
-def label_shifts(ends: ArrayLike, limits: tuple[float, float], *, gap: float = GAP) -> NDArray[np.float64]:
-    """Return by how many points to shift each name upwards so that names on a logarithmic axis do not overlap.
+def label_shifts(ends: ArrayLike, limits: tuple[float, float], *, gap: float = GAP, linear: bool = False) -> NDArray[np.float64]:
+    """Return by how many points to shift each name upwards so that names do not overlap.
 
     Parameters
     ----------
@@ -20,6 +20,8 @@ def label_shifts(ends: ArrayLike, limits: tuple[float, float], *, gap: float = G
         Limits of the axis.
     gap : float
         Least distance of two names in points.
+    linear : bool
+        Whether the axis is linear, not logarithmic.
 
     Returns
     -------
@@ -31,7 +33,9 @@ def label_shifts(ends: ArrayLike, limits: tuple[float, float], *, gap: float = G
     >>> label_shifts([10.0, 10.0, 1000.0], (1.0, 1e4), gap=10.0).tolist()
     [-5.0, 5.0, 0.0]
     """
-    places = PANEL_HEIGHT * np.log(np.asarray(ends, dtype=np.float64) / limits[0]) / np.log(limits[1] / limits[0])
+    values = np.asarray(ends, dtype=np.float64)
+    shares = (values - limits[0]) / (limits[1] - limits[0]) if linear else np.log(values / limits[0]) / np.log(limits[1] / limits[0])
+    places = PANEL_HEIGHT * shares
     order = [int(k) for k in np.argsort(places, kind="stable") if np.isfinite(places[k])]
     groups: list[list[int]] = []
     for k in order:

@@ -291,7 +291,9 @@ def _draw_proved(axes: "Axes", arrays: Arrays) -> None:
     proved, truth = np.median(arrays["proved"], axis=1), np.median(arrays["truth"], axis=1)
     known, place = _certified(arrays), np.arange(len(SETTINGS))
     bounded = place < BOUNDED
-    floor = 10.0 ** np.floor(np.log10(min(truth.min(), proved[known].min(initial=1.0))))
+    numbers = np.r_[truth, proved[known]]
+    floor = 10.0 ** np.floor(np.log10(numbers[numbers > 0.0].min()))
+    truth = np.maximum(truth, floor)  # no fresh row on which the halfspaces differ: at the lower edge
     axes.plot(place[bounded], truth[bounded], color=style.OURS, marker="o", linestyle="none", label="excess error, true")
     axes.plot(place[~bounded], truth[~bounded], color=style.EXACT, marker="s", linestyle="none", label="optimum, at most")
     axes.vlines(place[known], truth[known], proved[known], color=style.BOUND, linewidth=0.8, linestyle="--", zorder=1)

@@ -1,6 +1,7 @@
 """Five real tables before the moment tests: which are accepted, which refused, in what direction, and how well a halfspace does there."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -126,12 +127,16 @@ def _judge(parameters: Parameters, name: str) -> dict[str, Any]:
 
 def _errors(Z: FloatArray, y: FloatArray, parameters: Parameters) -> dict[str, Any]:
     """Return the training errors of two learners, and the certified lower bound on that of every halfspace with an intercept."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     from algos.testable_halfspaces import certify, ramp_path
 
     logistic = LogisticRegression(max_iter=1000).fit(Z, y)
-    w = ramp_path(np.column_stack([Z, np.ones(len(Z))]), y, tol=1e-3, max_iter=1000, random_state=parameters.seed).best.w
+    with warnings.catch_warnings():
+        # Heavy tails need thousands of steps in narrow bands; the best halfspace on the way counts, stationary or not.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        w = ramp_path(np.column_stack([Z, np.ones(len(Z))]), y, tol=1e-3, max_iter=300, random_state=parameters.seed).best.w
     form: Any = "auto" if Z.shape[1] <= parameters.certified_columns else "norm"
     spread = float(np.median(np.abs(Z @ w[:-1] + w[-1]))) / NORMAL_MEDIAN
     widths: Any = [spread * width for width in parameters.wide_widths] if Z.shape[1] > WIDE else "auto"
@@ -157,7 +162,8 @@ def describe(arrays: Arrays) -> Description:
             f"moment of {arrays['statistic'][strongest, 4]:.3g}, where at least {arrays['low'][strongest, 4]:.3g} is accepted; it is the "
             f"direction of the classes (cosine {arrays['along_classes'][strongest, 4]:.3g}). The ramp path errs on fewer training rows "
             f"than LogisticRegression in {int(np.count_nonzero(ours < theirs))} tables; for "
-            f"{int(np.count_nonzero(arrays['opt_lower'] > 0.0))} the certified lower bound on the optimum is positive."
+            f"{int(np.count_nonzero(arrays['opt_lower'] > 0.0))} the certified lower bound on the optimum is positive (at most "
+            f"{100 * arrays['opt_lower'].max():.2g} %)."
         ),
         data=f"Real tables, whitened, their labels not used by the tests; rows: {read}.",
         sizes=(
@@ -209,7 +215,7 @@ def _draw_moments(axes: "Axes", arrays: Arrays) -> None:
     from .. import style
 
     low, high = arrays["statistic"][:, 4], arrays["statistic"][:, 3]
-    right = 40.0 * float(np.max(high))
+    right = 100.0 * float(np.max(high))
     for place in range(len(arrays["names"])):
         axes.fill_between(
             [arrays["low"][place, 4], arrays["high"][place, 3]], place - 0.3, place + 0.3, color=style.PREMISE_FAILS, linewidth=0
@@ -220,11 +226,11 @@ def _draw_moments(axes: "Axes", arrays: Arrays) -> None:
         verdict = "accepted" if arrays["all_passed"][place] else f"refused: {', '.join(failed) or 'certified interval'}"
         axes.text(right, place, verdict, ha="right", va="bottom", fontsize="small")
         along = arrays["along_classes"][place, 4]
-        axes.text(right, place, f"lowest moment: cosine {along:.2f} with the classes", ha="right", va="top", fontsize="x-small")
+        axes.text(right, place, f"lowest moment: cosine {along:.3f} with the classes", ha="right", va="top", fontsize="x-small")
     axes.text(3.0, -0.32, "accepted", ha="center", va="bottom", fontsize="small")
     axes.axvline(3.0, color=style.EXACT, linewidth=0.6)
     axes.set(xscale="log", xlabel="fourth moments over all directions (Gaussian: 3)", xlim=(1.0, right))
-    axes.set_xticks([1, 2, 3, 5, 10, 100, 1000], ["1", "2", "3", "5", "10", "100", "1000"])
+    axes.set_xticks([1, 2, 3, 5, 10, 100, 1000], ["1", "2", "3", "5", "10", "100", "1,000"])
     axes.minorticks_off()
     axes.set_yticks(
         range(len(arrays["names"])), [f"{name}\nd = {d}" for name, (_, _, d) in zip(arrays["names"], arrays["shape"], strict=True)]
