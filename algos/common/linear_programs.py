@@ -165,7 +165,7 @@ class L1Solution:
 
 
 def l1_minimize(W: npt.ArrayLike, w: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> L1Solution:
-    r"""Return :math:`\arg\min\{\sum_tv_t|\nu_t|:W\nu=w\}` and the dual vector that proves it.
+    r"""Minimise :math:`\sum_tv_t|\nu_t|` over :math:`W\nu=w`, and return the dual vector that proves the optimum, too.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ class ChebyshevFit:
 
 
 def chebyshev_fit(A: npt.ArrayLike, y: npt.ArrayLike, *, R: float | None = None) -> ChebyshevFit:
-    r"""Return :math:`\arg\min_w\max_i|\langle a_i,w\rangle-y_i|`, over all w or over :math:`\|w\|_\infty\le R`.
+    r"""Minimise :math:`\max_i|\langle a_i,w\rangle-y_i|` over all w, or over :math:`\|w\|_\infty\le R`.
 
     Parameters
     ----------
