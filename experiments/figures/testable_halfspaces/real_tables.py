@@ -161,9 +161,7 @@ def describe(arrays: Arrays) -> Description:
             f"{len(refused)} of {len(names)} are refused ({', '.join(refused) or 'none'}). In {names[strongest]} a direction has a fourth "
             f"moment of {arrays['statistic'][strongest, 4]:.3g}, where at least {arrays['low'][strongest, 4]:.3g} is accepted; it is the "
             f"direction of the classes (cosine {arrays['along_classes'][strongest, 4]:.3g}). The ramp path errs on fewer training rows "
-            f"than LogisticRegression in {int(np.count_nonzero(ours < theirs))} tables; for "
-            f"{int(np.count_nonzero(arrays['opt_lower'] > 0.0))} the certified lower bound on the optimum is positive (at most "
-            f"{100 * arrays['opt_lower'].max():.2g} %)."
+            f"than LogisticRegression in {int(np.count_nonzero(ours < theirs))} tables; {_bounded(arrays['opt_lower'])}."
         ),
         data=f"Real tables, whitened, their labels not used by the tests; rows: {read}.",
         sizes=(
@@ -190,6 +188,14 @@ def describe(arrays: Arrays) -> Description:
             for place, name in enumerate(names)
         },
     )
+
+
+def _bounded(lower: FloatArray) -> str:
+    """Return what is certified about the optima, for a sentence."""
+    known = int(np.count_nonzero(lower > 0.0))
+    if not known:
+        return "no certificate excludes that the optimum is 0"
+    return f"for {known} the certified lower bound on the optimum is positive, at most {100 * lower.max():.2g} %"
 
 
 def draw(arrays: Arrays) -> "Figure":
