@@ -177,7 +177,7 @@ def draw(arrays: Arrays) -> "Figure":
     left.set_ylabel("angle to the planted halfspace (rad)")
     right.set_ylabel("length of the gradient")
     ends = arrays["steps"][[-3, -1]].astype(float)
-    low = 0.6 * np.median(arrays["angle"], axis=2).min(axis=0)[-3]
+    low = 0.4 * np.median(arrays["angle"], axis=2).min(axis=0)[-3]
     left.plot(ends, low * (ends / ends[0]) ** -0.25, color=style.EXACT, linewidth=0.8)
     style.end_label(left, ends[0], float(low), "slope −1/4", color=style.EXACT, dx=-4, ha="right")
     for sigma, bound in zip(arrays["sigmas"], arrays["bound"], strict=True):
