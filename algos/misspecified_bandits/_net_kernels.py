@@ -67,16 +67,26 @@ def _scan_three(columns: FloatArray, direction: FloatArray, first: int, high: Fl
 
 
 @kernel
-def _scan_any(columns: FloatArray, direction: FloatArray, first: int, high: FloatArray, low: FloatArray, values: FloatArray) -> None:
-    weight = direction[0]
-    for j in range(SLICE):
-        values[j] = weight * columns[0, first + j]
-    for k in range(1, direction.shape[0]):
-        weight = direction[k]
-        for j in range(SLICE):
-            values[j] += weight * columns[k, first + j]
+def _add_column(x: FloatArray, weight: float, values: FloatArray) -> None:
+    for j in range(SLICE):  # a fixed number of turns, or the compiler does not vectorise
+        values[j] += weight * x[j]
+
+
+@kernel
+def _fold_slice(values: FloatArray, high: FloatArray, low: FloatArray) -> None:
+    a, b, c, d = values[:_LANES], values[_LANES : 2 * _LANES], values[2 * _LANES : 3 * _LANES], values[3 * _LANES :]
     for j in range(_LANES):
-        _fold(values[j], values[j + _LANES], values[j + 2 * _LANES], values[j + 3 * _LANES], high, low, j)
+        _fold(a[j], b[j], c[j], d[j], high, low, j)
+
+
+@kernel
+def _scan_any(columns: FloatArray, direction: FloatArray, first: int, high: FloatArray, low: FloatArray, values: FloatArray) -> None:
+    weight, x = direction[0], columns[0, first : first + SLICE]
+    for j in range(SLICE):
+        values[j] = weight * x[j]
+    for k in range(1, direction.shape[0]):
+        _add_column(columns[k, first : first + SLICE], direction[k], values)
+    _fold_slice(values, high, low)
 
 
 @kernel
