@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from algos.misspecified_bandits.baselines import ExhaustiveSearch, RandomSearch
     from algos.misspecified_bandits.cover_enumeration import SparseCoverEnumeration, cover_actions
     from algos.misspecified_bandits.elimination import OptimisticElimination
+    from algos.misspecified_bandits.environments import AdaptiveAdversary, LinearBanditEnv, ResistedSearch, ResistingOracle
     from algos.misspecified_bandits.exact_version_space import ExactVersionSpace
     from algos.misspecified_bandits.hull_enumeration import HullEnumeration, hull_actions, hull_vertices
     from algos.misspecified_bandits.nets import ball_net, sphere_net
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "AdaptiveAdversary": "environments",
     "BanditCertificate": "version_space",
     "CertificateCurve": "version_space",
     "ExactVersionSpace": "exact_version_space",
     "ExhaustiveSearch": "baselines",
     "HullEnumeration": "hull_enumeration",
+    "LinearBanditEnv": "environments",
     "OptimisticElimination": "elimination",
     "RandomSearch": "baselines",
+    "ResistedSearch": "environments",
+    "ResistingOracle": "environments",
     "SparseCoverEnumeration": "cover_enumeration",
     "ball_net": "nets",
     "certificate_curve": "version_space",
@@ -44,13 +49,17 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdaptiveAdversary",
     "BanditCertificate",
     "CertificateCurve",
     "ExactVersionSpace",
     "ExhaustiveSearch",
     "HullEnumeration",
+    "LinearBanditEnv",
     "OptimisticElimination",
     "RandomSearch",
+    "ResistedSearch",
+    "ResistingOracle",
     "SparseCoverEnumeration",
     "ball_net",
     "certificate_curve",

@@ -6,18 +6,36 @@ draw them.
 
 from algos.misspecified_bandits.bounds.elimination import elimination_bound, elimination_candidates
 from algos.misspecified_bandits.bounds.enumeration import cover_suboptimality, hull_suboptimality
+from algos.misspecified_bandits.bounds.needles import (
+    RsTradeoff,
+    coherence_bound,
+    jl_gap_ratio,
+    needle_queries,
+    needle_success_curve,
+    rs_actions,
+    rs_exponent,
+    rs_tradeoff,
+)
 from algos.misspecified_bandits.bounds.nets import cells_per_axis, largest_square, net_size
 from algos.misspecified_bandits.bounds.noise import noisy_repeats
 from algos.misspecified_bandits.bounds.version_space import anytime_radius
 
 __all__ = [
+    "RsTradeoff",
     "anytime_radius",
     "cells_per_axis",
+    "coherence_bound",
     "cover_suboptimality",
     "elimination_bound",
     "elimination_candidates",
     "hull_suboptimality",
+    "jl_gap_ratio",
     "largest_square",
+    "needle_queries",
+    "needle_success_curve",
     "net_size",
     "noisy_repeats",
+    "rs_actions",
+    "rs_exponent",
+    "rs_tradeoff",
 ]
