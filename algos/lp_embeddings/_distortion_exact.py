@@ -13,6 +13,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 _CHUNK = 2**22  # numbers in a temporary table of products
+_PRODUCTS = 2**17  # entries of rows times directions that are held at once: they stay in the cache
 _FIRST_ARCS = 64
 _MOST_ARCS = 200_000
 _ROUNDING = 64.0 * 2.0**-53  # relative error of a computed norm: a sum of rounded powers, added pairwise, and a root
@@ -136,6 +137,12 @@ class _Ends:
 
 
 def _value_and_gradient(rows: Array, z: Array, p: float) -> tuple[Array, Array]:
+    step = max(1, _PRODUCTS // max(len(rows), 1))
+    parts = [_part_value_and_gradient(rows, z[first : first + step], p) for first in range(0, len(z), step)]
+    return np.concatenate([norms for norms, _ in parts]), np.concatenate([gradients for _, gradients in parts])
+
+
+def _part_value_and_gradient(rows: Array, z: Array, p: float) -> tuple[Array, Array]:
     products = z @ rows.T
     norms = lp_norms(products, p)
     unit = np.where(norms > 0.0, norms, 1.0)[:, None]
