@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from algos.misspecified_bandits.environments import AdaptiveAdversary, LinearBanditEnv, ResistedSearch, ResistingOracle
     from algos.misspecified_bandits.exact_version_space import ExactVersionSpace
     from algos.misspecified_bandits.hull_enumeration import HullEnumeration, hull_actions, hull_vertices
+    from algos.misspecified_bandits.instances import NeedleInstance, make_identical_features, make_jl_needle, make_rs_needle
     from algos.misspecified_bandits.nets import ball_net, sphere_net
+    from algos.misspecified_bandits.running import Trace, Transcript, run, simulate, transcript_success
     from algos.misspecified_bandits.version_space import (
         BanditCertificate,
         CertificateCurve,
@@ -34,18 +36,27 @@ _HOMES = {
     "ExhaustiveSearch": "baselines",
     "HullEnumeration": "hull_enumeration",
     "LinearBanditEnv": "environments",
+    "NeedleInstance": "instances",
     "OptimisticElimination": "elimination",
     "RandomSearch": "baselines",
     "ResistedSearch": "environments",
     "ResistingOracle": "environments",
     "SparseCoverEnumeration": "cover_enumeration",
+    "Trace": "running",
+    "Transcript": "running",
     "ball_net": "nets",
     "certificate_curve": "version_space",
     "certify_history": "version_space",
     "cover_actions": "cover_enumeration",
     "hull_actions": "hull_enumeration",
     "hull_vertices": "hull_enumeration",
+    "make_identical_features": "instances",
+    "make_jl_needle": "instances",
+    "make_rs_needle": "instances",
+    "run": "running",
+    "simulate": "running",
     "sphere_net": "nets",
+    "transcript_success": "running",
 }
 
 __all__ = [
@@ -56,18 +67,27 @@ __all__ = [
     "ExhaustiveSearch",
     "HullEnumeration",
     "LinearBanditEnv",
+    "NeedleInstance",
     "OptimisticElimination",
     "RandomSearch",
     "ResistedSearch",
     "ResistingOracle",
     "SparseCoverEnumeration",
+    "Trace",
+    "Transcript",
     "ball_net",
     "certificate_curve",
     "certify_history",
     "cover_actions",
     "hull_actions",
     "hull_vertices",
+    "make_identical_features",
+    "make_jl_needle",
+    "make_rs_needle",
+    "run",
+    "simulate",
     "sphere_net",
+    "transcript_success",
 ]
 
 
