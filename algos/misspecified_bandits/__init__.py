@@ -34,14 +34,18 @@ if TYPE_CHECKING:
         mimic_pair,
         misspecify,
     )
+    from algos.misspecified_bandits.linucb import MisspecifiedLinUCB
     from algos.misspecified_bandits.nets import ball_net, sphere_net
+    from algos.misspecified_bandits.norming import NormingConstant, norming_constant
     from algos.misspecified_bandits.running import Trace, Transcript, run, simulate, transcript_success
+    from algos.misspecified_bandits.sparse_recovery import SparseRecoveryBandit
     from algos.misspecified_bandits.version_space import (
         BanditCertificate,
         CertificateCurve,
         certificate_curve,
         certify_history,
     )
+
 
 _HOMES = {
     "AdaptiveAdversary": "environments",
@@ -54,12 +58,15 @@ _HOMES = {
     "LinearBanditEnv": "environments",
     "MimicPair": "instances",
     "NeedleInstance": "instances",
+    "NormingConstant": "norming",
+    "MisspecifiedLinUCB": "linucb",
     "OptimisticElimination": "elimination",
     "RandomSearch": "baselines",
     "ResistedSearch": "environments",
     "ResistingOracle": "environments",
     "SparseCoverEnumeration": "cover_enumeration",
     "SparseFit": "instances",
+    "SparseRecoveryBandit": "sparse_recovery",
     "SurfaceBandit": "instances",
     "Trace": "running",
     "Transcript": "running",
@@ -78,6 +85,7 @@ _HOMES = {
     "make_sparse_sign": "instances",
     "mimic_pair": "instances",
     "misspecify": "instances",
+    "norming_constant": "norming",
     "run": "running",
     "simulate": "running",
     "sphere_net": "nets",
@@ -95,12 +103,15 @@ __all__ = [
     "LinearBanditEnv",
     "MimicPair",
     "NeedleInstance",
+    "NormingConstant",
+    "MisspecifiedLinUCB",
     "OptimisticElimination",
     "RandomSearch",
     "ResistedSearch",
     "ResistingOracle",
     "SparseCoverEnumeration",
     "SparseFit",
+    "SparseRecoveryBandit",
     "SurfaceBandit",
     "Trace",
     "Transcript",
@@ -119,6 +130,7 @@ __all__ = [
     "make_sparse_sign",
     "mimic_pair",
     "misspecify",
+    "norming_constant",
     "run",
     "simulate",
     "sphere_net",

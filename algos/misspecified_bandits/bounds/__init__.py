@@ -18,6 +18,21 @@ from algos.misspecified_bandits.bounds.needles import (
 )
 from algos.misspecified_bandits.bounds.nets import cells_per_axis, largest_square, net_size
 from algos.misspecified_bandits.bounds.noise import noisy_repeats
+from algos.misspecified_bandits.bounds.regret import (
+    confidence_radius,
+    elimination_width,
+    linucb_regret,
+    misspecification_regret,
+    phase_pulls,
+    regret_rate,
+)
+from algos.misspecified_bandits.bounds.sparse_recovery import (
+    coherent_eigenvalue,
+    norming_bound,
+    recovery_error,
+    recovery_queries,
+    recovery_suboptimality,
+)
 from algos.misspecified_bandits.bounds.version_space import anytime_radius
 
 __all__ = [
@@ -25,16 +40,27 @@ __all__ = [
     "anytime_radius",
     "cells_per_axis",
     "coherence_bound",
+    "coherent_eigenvalue",
+    "confidence_radius",
     "cover_suboptimality",
     "elimination_bound",
     "elimination_candidates",
+    "elimination_width",
     "hull_suboptimality",
     "jl_gap_ratio",
     "largest_square",
+    "linucb_regret",
+    "misspecification_regret",
     "needle_queries",
     "needle_success_curve",
     "net_size",
     "noisy_repeats",
+    "norming_bound",
+    "phase_pulls",
+    "recovery_error",
+    "recovery_queries",
+    "recovery_suboptimality",
+    "regret_rate",
     "rs_actions",
     "rs_exponent",
     "rs_tradeoff",

@@ -4,9 +4,11 @@ from algos.misspecified_bandits import (
     ExactVersionSpace,
     ExhaustiveSearch,
     HullEnumeration,
+    MisspecifiedLinUCB,
     OptimisticElimination,
     RandomSearch,
     SparseCoverEnumeration,
+    SparseRecoveryBandit,
 )
 
 LEARNERS = [
@@ -21,5 +23,12 @@ LEARNERS = [
     HullEnumeration(s=2, eps=0.1),
     HullEnumeration(s=3, sigma=0.3, eps=0.5, n_jobs=2),
     SparseCoverEnumeration(s=2, eps=0.1),
+    MisspecifiedLinUCB(eps=0.15),
+    MisspecifiedLinUCB(sigma=0.3, eps=0.15, misspec="exact"),
+    MisspecifiedLinUCB(sigma=0.3, misspec="none"),
     SparseCoverEnumeration(s=1, sigma=0.3, eps=0.5, net="ball", eta=0.3),
+    SparseRecoveryBandit(s=1, eps=0.1, random_state=0),
+    SparseRecoveryBandit(s=2, eps=0.1, factor=2.0, method="htp", random_state=1),
+    SparseRecoveryBandit(s=1, sigma=0.3, eps=0.5, method="lasso", random_state=2),
+    SparseRecoveryBandit(s=2, method="chebyshev", check_best=False, random_state=3),
 ]
