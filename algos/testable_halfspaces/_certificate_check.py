@@ -20,7 +20,7 @@ from algos.testable_halfspaces._sos import form_bound
 from algos.testable_halfspaces.disagreement import COUNT_SLACK, majorants
 from algos.testable_halfspaces.quartic_forms import spectral_supremum, svec
 
-__all__ = ["Plain", "PlainBand", "cone_count", "is_number", "plain_view", "push_at", "push_limit_at", "squares"]
+__all__ = ["Plain", "PlainBand", "cone_count", "plain_view", "push_at", "push_limit_at", "squares"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -223,8 +223,3 @@ def _dual(multiplier: float, C: FloatArray, b: FloatArray) -> float:
         return math.inf
     half = np.linalg.solve(factor, b)
     return multiplier + float(half @ half)
-
-
-def is_number(*values: Any) -> bool:
-    """Whether stored values are real numbers and not NaN."""
-    return all(isinstance(value, int | float) and not isinstance(value, bool) and value == value for value in values)

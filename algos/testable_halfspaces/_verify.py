@@ -15,13 +15,13 @@ from algos.testable_halfspaces._certificate_check import (
     Plain,
     PlainBand,
     cone_count,
-    is_number,
     plain_view,
     push_at,
     push_limit_at,
     squares,
 )
-from algos.testable_halfspaces._geometry import is_invertible, row_source
+from algos.testable_halfspaces._certificate_fields import malformed
+from algos.testable_halfspaces._geometry import row_source
 from algos.testable_halfspaces._push import LARGEST_TANGENT
 from algos.testable_halfspaces._sos import feature_map
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
@@ -85,38 +85,24 @@ def signed_labels(y: npt.ArrayLike, classes: tuple[Any, ...], n: int) -> FloatAr
 def verify(certificate: "HalfspaceCertificate", X: Any, y: npt.ArrayLike) -> VerifyReport:
     """Recompute a certificate from the data."""
     source = row_source(X)
-    problem = _malformed(certificate, source)
+    problem = malformed(certificate, source)
     if problem:
         return VerifyReport(False, (problem,))
     labels = signed_labels(y, certificate.classes, source.n_rows)
     if fingerprint(source, labels) != certificate.digest:
         return VerifyReport(False, ("the rows or labels are not those that were certified, or are in another order",))
-    half_width, angle = HALF_WIDTH * certificate.sigma, -1.0 if certificate.vacuous else certificate.cone
+    try:
+        with np.errstate(all="ignore"):  # absurd numbers in a file may overflow here; what comes of them supports nothing
+            return _recomputed(certificate, source, labels)
+    except (ArithmeticError, ValueError) as error:
+        return VerifyReport(False, (f"a stored number is beyond all measure ({error})",))
+
+
+def _recomputed(certificate: "HalfspaceCertificate", source: RowSource, labels: FloatArray) -> VerifyReport:
+    half_width, angle = HALF_WIDTH * certificate.sigma, certificate.cone if certificate.tau < math.inf else -1.0
     rows = plain_view(source, certificate.w, certificate.lift, certificate.transform, half_width, angle)
     report = _Check(certificate, rows, labels).report()
-    return _with_curve(certificate, X, y, report) if certificate.curve_etas.size else report
-
-
-def _malformed(c: "HalfspaceCertificate", source: RowSource) -> str:
-    """Return what is wrong with the stored fields themselves, or nothing."""
-    m = source.n_features + bool(c.lift)
-    w, T, edges = np.asarray(c.w), c.transform, np.asarray(c.edges)
-    numbers = (c.sigma, c.scale, c.light_reach, c.tau, c.theta, c.lam, c.push, c.push_limit, c.gradient, c.deviation, c.cone, c.cone_scale,
-               c.cone_multiplier, c.cone_lam, c.delta, c.error_upper)  # fmt: skip
-    counts = (c.n, c.n_band, c.disagreement, c.mistakes, c.sure_mistakes, c.sure_hits, c.n_candidates, c.optimum)
-    if not (is_number(*numbers) and all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)):
-        return "a number is missing or is not one"
-    if c.kind not in ("massart", "agnostic") or c.variant not in ("norm", "quartic") or len(c.classes) != 2:
-        return "the kind, the variant or the classes are unknown"
-    if c.n != source.n_rows or w.shape != (m,) or w.dtype != np.float64 or not abs(float(np.linalg.norm(w)) - 1.0) < 1e-9:
-        return f"the data have {source.n_rows} rows and {source.n_features} columns, the certificate is for other sizes"
-    if T is not None and not is_invertible(np.asarray(T), m):
-        return "the transform is not an invertible matrix of the size of the rows"
-    if not (0.0 < c.delta < 1.0 and c.n_candidates >= 1 and c.scale > 0.0 and c.cone_scale > 0.0 and c.sigma > 0.0 and c.tau >= 0.0):
-        return "a parameter is outside its range"
-    if edges.ndim != 1 or not np.all(np.diff(edges) > 0.0) or (c.kind == "massart" and not (is_number(c.eta) and 0.0 <= c.eta < 0.5)):
-        return "the edges do not rise, or eta is outside [0, 1/2)"
-    return ""
+    return _with_curve(certificate, source, labels, report) if certificate.curve_etas.size else report
 
 
 @dataclass
@@ -137,21 +123,31 @@ class _Check:
         self._same("sure_mistakes", int(np.count_nonzero(wrong & sure)))
         self._same("sure_hits", int(np.count_nonzero(~wrong & sure)))
         self._same("error_upper", clopper_pearson(min(c.mistakes, c.n), c.n, 1.0 - c.delta / 2.0, "upper"))
-        if c.vacuous:
-            if c.optimum != 0:
-                self.failures.append("a vacuous certificate claims a lower bound")
-            if c.w.size > 1:
-                self._measured()
+        if c.vacuous and (c.kind == "agnostic" or c.tau == math.inf):
+            self._nothing()
             return VerifyReport(not self.failures, tuple(self.failures), self.found)
+        # a vacuous certificate with an angle confines the best halfspace all the same, and may bound the excess
         margin = self._angle() if c.w.size > 1 else math.inf
         self._massart() if c.kind == "massart" else self._agnostic()
-        return VerifyReport(not self.failures, tuple(self.failures), self.found, margin)
+        return VerifyReport(not self.failures, tuple(self.failures), self.found, math.nan if c.vacuous else margin)
+
+    def _nothing(self) -> None:
+        """Check that a certificate of nothing claims nothing."""
+        c = self.c
+        bound = c.eps_hat >= 1.0 if c.kind == "massart" else c.optimum == 0 and c.opt_lower <= 0.0 and c.deviation == 0.0
+        angle = c.tau == math.inf and c.theta == math.pi / 2.0 and c.push == -math.inf and c.disagreement == c.n
+        if not (bound and angle):
+            self.failures.append("a vacuous certificate claims a bound or an angle")
+        if c.w.size > 1:
+            band = self._measured()[0]
+            if c.kind == "massart":
+                self._same("deviation", self._deviation(band, self.advantage))
 
     def _same(self, name: str, value: float) -> None:
         """Record a recomputed number and compare it with the stored one."""
         self.found[name] = value
         stored = getattr(self.c, name)
-        if not abs(stored - value) <= _SAME * max(abs(value), abs(stored)):
+        if not (math.isfinite(stored) and abs(stored - value) <= _SAME * max(abs(value), abs(stored))):
             self.failures.append(f"{name} is {value:.12g}, the certificate says {stored:.12g}")
 
     def _angle(self) -> float:
@@ -175,9 +171,9 @@ class _Check:
         slack = gradient + deviation
         if not push > slack:
             self.failures.append(f"the angle is not excluded: push {push:.12g}, gradient and deviation {slack:.12g}")
-        if not abs(push - c.push) <= _SAME_BOUND * max(abs(push), size):
+        if not (math.isfinite(c.push) and abs(push - c.push) <= _SAME_BOUND * max(abs(push), size)):
             self.failures.append(f"push is {push:.12g}, the certificate says {c.push:.12g}")
-        if not abs(c.theta - math.atan(c.tau)) <= _SAME * c.theta or c.cone < c.theta * (1.0 - _SAME):
+        if not abs(c.theta - math.atan(c.tau)) <= _SAME * c.theta or not c.cone >= max(c.theta, math.atan(c.tau)) * (1.0 - 1e-15):
             self.failures.append("theta, cone and tau do not belong together")
         return push / slack - 1.0 if slack > 0.0 else math.inf
 
@@ -210,7 +206,8 @@ class _Check:
             band, scale=c.scale, edges=np.asarray(c.edges), tau=LARGEST_TANGENT * c.sigma / c.scale, advantage=self.advantage
         )
         self.found["push_limit"] = limit
-        if limit != c.push_limit and not abs(limit - c.push_limit) <= _SAME_BOUND * max(abs(limit), size):
+        near = math.isfinite(c.push_limit) and abs(limit - c.push_limit) <= _SAME_BOUND * max(abs(limit), size)
+        if limit != c.push_limit and not near:
             self.failures.append(f"push_limit is {limit:.12g}, the certificate says {c.push_limit:.12g}")
         return band, gradient, size
 
@@ -263,9 +260,13 @@ class _Check:
         count = self._cone(np.ones(c.n, dtype=bool))
         allowed = c.eta + side_deviation(log_term=math.log(4.0 * c.n_candidates / c.delta), n=c.n)
         if not self.found["sure_hits"] > c.n * allowed + count:
+            if c.vacuous and c.eps_hat >= 1.0:
+                return  # it says so itself
             self.failures.append("the reverse of the halfspace is not excluded")
         bound = 0.0 if c.w.size == 1 else clopper_pearson(min(count, c.n), c.n, 1.0 - c.delta / (2.0 * c.n_candidates), "upper")
         self.found["eps_hat"] = bound
+        if not c.vacuous and bound >= min(c.error_upper, 0.5):
+            self.failures.append("the bound is no better than the trivial one, and the certificate does not say so")
         if not c.eps_hat >= bound * (1.0 - _SAME):
             self.failures.append(f"the data prove an excess of at most {bound:.12g}, the certificate claims {c.eps_hat:.12g}")
 
@@ -291,14 +292,14 @@ def _fourth(band: PlainBand) -> float:
     return heavy + max(spectral_supremum(squares(band.z[light], band.psi[light]) / band.n, k)[0], 0.0)
 
 
-def _with_curve(certificate: "HalfspaceCertificate", X: Any, y: npt.ArrayLike, report: VerifyReport) -> VerifyReport:
+def _with_curve(certificate: "HalfspaceCertificate", source: RowSource, labels: FloatArray, report: VerifyReport) -> VerifyReport:
     """Check the stored curve, too."""
     from algos.testable_halfspaces._certificate_steps import excess_curve_of
 
     etas, stored = np.asarray(certificate.curve_etas), np.asarray(certificate.curve_eps)
     good = certificate.kind == "massart" and stored.shape == etas.shape and bool(np.all((etas >= 0.0) & (etas < 0.5)))
     if good and np.all(np.diff(etas) > 0.0):
-        proved = excess_curve_of(certificate, X, y, etas)[1]
+        proved = excess_curve_of(replace(certificate, classes=(-1, 1)), source, labels, etas)[1]
         if np.all(stored >= proved * (1.0 - _SAME)) and np.all(np.diff(stored) >= 0.0):
             return report
     return replace(report, ok=False, failures=(*report.failures, "the data do not support the stored curve"))
