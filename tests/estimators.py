@@ -1,6 +1,7 @@
 """Cheap instances of every estimator of the package: what the estimator checks run over. A new estimator adds a line here."""
 
 from algos.lp_embeddings import LpCoreset, LpSubspaceEmbedding, QuantilePath, SampledLpRegressor, SampledQuantileRegressor
+from algos.misspecified_bandits import SparseMisspecifiedRegressor
 from algos.testable_halfspaces import TestableHalfspace
 
 ESTIMATORS = [
@@ -20,6 +21,9 @@ ESTIMATORS = [
     SampledQuantileRegressor(quantile=0.3, fit_intercept=False),
     SampledQuantileRegressor(certify=False),
     SampledQuantileRegressor(certify=False, sampler="leverage", fit_intercept=False),
+    SparseMisspecifiedRegressor(),
+    SparseMisspecifiedRegressor(2, exact_max_supports=0, fit_intercept=False),
+    SparseMisspecifiedRegressor(method="htp"),
     TestableHalfspace(calibration="theory", on_reject="ignore"),
     TestableHalfspace("massart", eta=0.2, marginal=None, target_transform="standardize", fit_intercept=False, on_reject="ignore"),
 ]

@@ -214,20 +214,22 @@ class SparseRecoveryBandit(PlannedLearner):
         known = np.array(sorted(self._means), dtype=np.int64)  # the order of the answers must not matter
         rows = self._rows(known)
         values = np.array([self._means[action] for action in known.tolist()])
-        support = self._found(rows, values)
+        unit = float(np.max(np.abs(values))) or 1.0  # squares of rewards must not overflow
+        support = self._found(rows, values / unit, unit)
         if support.size and self.method == "chebyshev":
             coef[support] = chebyshev_fit(rows[:, support], values).coef
         elif support.size:
             coef[support] = least_squares_on(rows, values, support)
         return coef
 
-    def _found(self, rows: FloatArray, values: FloatArray) -> IntArray:
+    def _found(self, rows: FloatArray, values: FloatArray, unit: float) -> IntArray:
         s = min(self.s, len(values))
         if self.method == "htp":
             return hard_thresholding(rows, values, s)
         if self.method == "lasso":
             assert self.eps is not None
-            return lasso_support(rows, values, s, 2.0 * self.eps * math.sqrt(2.0 * math.log(self.n_features_in_) / len(values)))
+            penalty = 2.0 * self.eps / unit * math.sqrt(2.0 * math.log(self.n_features_in_) / len(values))
+            return lasso_support(rows, values, s, penalty)
         if self.method == "chebyshev" and count_supports(self.n_features_in_, s) <= self.max_supports:
             return best_support(rows, values, s).support
         return orthogonal_matching(rows, values, s)
