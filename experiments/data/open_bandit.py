@@ -1,7 +1,7 @@
 """The Open Bandit sample: logged clicks of a fashion shop, from a folder or wheel that the user has.
 
-Nothing is fetched. The sample lies inside the wheel of the package obp, which need not be installed, and under Python 3.11 cannot be in a
-recent version. Clicks are rare, about one in 200 rounds: enough to check estimates made from logs and to measure speed, not to compare
+Nothing is fetched. The sample lies inside the wheel of the package obp, which need not be installed, and whose recent versions cannot be
+under Python 3.11. Clicks are rare, about one in 200 rounds: enough to check estimates made from logs and to measure speed, not to compare
 learners by their regret.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["CAMPAIGNS", "POLICIES", "OpenBanditLog", "load_open_bandit"]
 POLICIES = ("random", "bts")
 CAMPAIGNS = ("all", "men", "women")
 
-REMEDY = "pip download --no-deps --python-version 3.10 --only-binary=:all: obp==0.5.7, then give the wheel's path"
+REMEDY = "pip download --no-deps --python-version 3.10 --only-binary=:all: obp==0.4.1, then give the wheel's path"
 
 
 @dataclass(frozen=True, eq=False)

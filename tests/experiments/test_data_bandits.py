@@ -103,7 +103,7 @@ def test_rates_are_weighted_by_propensities_and_unknown_for_items_not_shown(samp
 
 
 def test_a_wheel_and_its_unpacked_folder_are_read_alike(sample: Path, tmp_path: Path) -> None:
-    wheel = tmp_path / "obp-0.5.7-py3-none-any.whl"
+    wheel = tmp_path / "obp-0.4.1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for file in (sample / "random" / "men").iterdir():
             archive.write(file, f"obp/dataset/obd/random/men/{file.name}")
@@ -116,7 +116,7 @@ def test_a_wheel_and_its_unpacked_folder_are_read_alike(sample: Path, tmp_path: 
 
 
 def test_what_is_missing_or_altered_is_named(sample: Path, tmp_path: Path) -> None:
-    with pytest.raises(data.DataUnavailable, match=r"holds no random/all/all\.csv.*obp==0\.5\.7"):
+    with pytest.raises(data.DataUnavailable, match=r"holds no random/all/all\.csv.*obp==0\.4\.1"):
         load_open_bandit(sample)
     with pytest.raises(data.DataUnavailable, match="pip download"):
         load_open_bandit(tmp_path / "nowhere", campaign="men")

@@ -11,11 +11,13 @@ from algos.misspecified_bandits.instances import (
     ADVERSARIES,
     best_sparse_fit,
     make_diabetes_bandit,
+    make_ls_adversary,
     make_sparse_gaussian,
     make_sparse_sign,
     mimic_pair,
     misspecify,
 )
+from algos.misspecified_bandits.norming import norming_constant
 
 ROUNDING = 1e-12  # sums of a few numbers of order one
 SOLVER = 1e-7  # optimal values by HiGHS
@@ -149,6 +151,14 @@ def test_the_difference_stays_below_the_bound_by_eigenvalues():
     assert 0.2 < pair.difference <= 0.2 * np.sqrt(4 / min(values)) + SOLVER
 
 
+def test_the_difference_is_the_norming_constant_of_the_queries():
+    # another program of the room, over the norm that the queries give
+    X = np.random.default_rng(12).standard_normal((30, 5))
+    queries = [1, 4, 9, 16, 25, 7, 8]
+    gamma = norming_constant(X, queries, 4)
+    assert mimic_pair(X, queries, s=2, eps=0.1, R=1e3).difference == pytest.approx(0.2 * gamma.value, rel=1e-6)
+
+
 def test_without_queries_only_the_box_limits_the_difference():
     X = np.random.default_rng(9).standard_normal((7, 4))
     pair = mimic_pair(X, [], s=1, eps=0.1, R=0.5)
@@ -171,6 +181,74 @@ def test_worlds_refuse_what_they_cannot_use(change, error, message):
     arguments = {"queries": [0, 1], "s": 1, "eps": 0.1} | change
     with pytest.raises(error, match=message):
         mimic_pair(np.random.default_rng(0).standard_normal((9, 4)), **arguments)
+
+
+# --- least squares --------------------------------------------------------------------------------------------------------------------
+
+
+def largest_suboptimality(X, weights, eps):
+    """The worst case by linear programs over linear part and errors, with the fit's maximum as constraints."""
+    K, d = X.shape
+    gram = (X.T * weights) @ X
+    fit = X @ np.linalg.solve(gram, X.T * weights)  # fitted rewards from rewards
+    to_rewards = np.hstack([X, np.eye(K)])
+    fitted = fit @ to_rewards
+    best = 0.0
+    for a, c in itertools.permutations(range(K), 2):
+        rows = np.delete(fitted - fitted[c], c, axis=0)
+        bounds = [(None, None)] * d + [(-eps, eps)] * K
+        best = max(best, -linprog(to_rewards[c] - to_rewards[a], rows, np.zeros(K - 1), bounds=bounds, method="highs").fun)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_least_squares_is_misled_as_much_as_linear_programs_allow(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((9, 3))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    weights = np.where(np.arange(9) % 2 == 0, rng.random(9), 0.0)
+    worst = make_ls_adversary(X, weights, 0.3)
+    assert worst.value == pytest.approx(largest_suboptimality(X, weights, 0.3), abs=SOLVER)
+    instance = worst.instance
+    assert np.abs(instance.nu).max() <= 0.3
+    root = np.sqrt(weights)
+    theta, *_ = np.linalg.lstsq(X * root[:, None], instance.mean * root)
+    assert worst.exposed  # distinct unit rows
+    assert int(np.argmax(X @ theta)) == worst.recommended
+    assert instance.mean.max() - instance.mean[worst.recommended] == pytest.approx(worst.value, rel=1e-5)
+    assert int(np.argmax(instance.mean)) == worst.better
+
+
+def test_a_pair_is_found_in_any_block_and_without_full_rank():
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((700, 2)) @ rng.standard_normal((2, 4))
+    weights = np.zeros(700)
+    weights[[5, 600, 650]] = 1.0
+    W = X @ np.linalg.pinv(X[[5, 600, 650]])
+    D = -W
+    D[[5, 600, 650], [0, 1, 2]] += 1.0
+    out = (weights == 0).astype(float)
+    brute = 0.0
+    for a in range(700):
+        values = np.abs(D[a] - D).sum(axis=1) + out + out[a]
+        values[a] = 0.0
+        brute = max(brute, values.max())
+    worst = make_ls_adversary(X, weights, 0.5)
+    assert worst.value == pytest.approx(0.5 * brute, rel=1e-9)
+    instance = worst.instance
+    assert instance.mean[worst.better] - instance.mean[worst.recommended] == pytest.approx(worst.value, rel=1e-5)
+
+
+def test_designs_that_bound_nothing_are_refused():
+    with pytest.raises(ValueError, match="does not span"):
+        make_ls_adversary(np.eye(3), [1.0, 1.0, 0.0], 0.1)
+    with pytest.raises(ValueError, match="none negative"):
+        make_ls_adversary(np.eye(3), [1.0, -1.0, 1.0], 0.1)
+    with pytest.raises(ValueError, match=r"eps=0\.0"):
+        make_ls_adversary(np.eye(3), np.ones(3), 0.0)
+    twins = make_ls_adversary([[1.0], [1.0]], [1.0, 1.0], 0.25)
+    assert not twins.exposed
+    assert twins.value == pytest.approx(0.5)
 
 
 # --- surfaces -------------------------------------------------------------------------------------------------------------------------
