@@ -1,0 +1,1 @@
+"""Claims about misspecified linear bandits, one file per topic."""
