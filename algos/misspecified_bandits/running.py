@@ -66,6 +66,21 @@ class Trace:
         """Suboptimality of the last recommendation."""
         return float(self.suboptimality[-1])
 
+    def regret(self, mean: npt.ArrayLike) -> FloatArray:
+        """Return after each pull the sum of how far the pulled actions' mean rewards are below the best one.
+
+        Parameters
+        ----------
+        mean : array-like of shape (n_actions,)
+            Mean rewards, such as the environment's `mean`.
+
+        Returns
+        -------
+        ndarray of float64, of shape (n_pulls,)
+        """
+        rewards = np.asarray(mean, dtype=np.float64)
+        return np.cumsum(rewards.max() - rewards[self.queries])
+
 
 def run(
     env: BanditEnv,

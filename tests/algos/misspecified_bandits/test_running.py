@@ -53,6 +53,15 @@ def test_budget_batches_looks_and_conditions():
     assert (noisy.n_pulls, noisy.stopped) == (45, "budget")
 
 
+def test_regret_is_what_the_environment_counts():
+    env = LinearBanditEnv(X, MEAN, sigma=0.1, random_state=0)
+    trace = run(env, RandomSearch(sigma=0.1, eps=0.2, random_state=0), budget=31, batch=4)
+    regret = trace.regret(env.mean)
+    assert regret.shape == (31,)
+    assert regret[-1] == pytest.approx(env.regret())
+    np.testing.assert_allclose(np.diff(regret), [env.suboptimality(a) for a in trace.queries[1:]], atol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("options", "message"), [({"budget": 0}, "budget=0"), ({"batch": 0}, "batch=0"), ({"look_every": 0}, "look_every")]
 )
