@@ -224,7 +224,7 @@ def moments_below_the_supremum(inst: Instance, rng: np.random.Generator, impl: A
             part="typical(k=2,marginal=gaussian,weights=mixed)",
         ),
     ],
-    source=Source("derived", proof=f"{_PROOF}; a nonnegative binary quartic is a sum of squares"),
+    source=Source("derived", proof=f"{_PROOF}: a nonnegative binary quartic is a sum of squares"),
     title="the supremum is exact in two variables",
     plain="In two variables the bound is the largest weighted fourth moment itself, found as the root of a polynomial.",
     tex=r"S(\Omega)=\max_s\frac1n\sum_ic_i\langle(\cos s,\sin s),x_i\rangle^4",
