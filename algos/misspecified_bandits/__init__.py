@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from algos.misspecified_bandits.baselines import ExhaustiveSearch, RandomSearch
+    from algos.misspecified_bandits.choosing import LearnerChoice, which_learner
     from algos.misspecified_bandits.cover_enumeration import SparseCoverEnumeration, cover_actions
     from algos.misspecified_bandits.elimination import OptimisticElimination
     from algos.misspecified_bandits.environments import AdaptiveAdversary, LinearBanditEnv, ResistedSearch, ResistingOracle
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from algos.misspecified_bandits.nets import ball_net, sphere_net
     from algos.misspecified_bandits.norming import NormingConstant, norming_constant
     from algos.misspecified_bandits.running import Trace, Transcript, run, simulate, transcript_success
+    from algos.misspecified_bandits.search import SearchFailed, SearchResult, best_action_search
     from algos.misspecified_bandits.sparse_recovery import SparseRecoveryBandit
     from algos.misspecified_bandits.sparse_regressor import SparseMisspecifiedRegressor
     from algos.misspecified_bandits.version_space import (
@@ -58,6 +60,7 @@ _HOMES = {
     "ExactVersionSpace": "exact_version_space",
     "ExhaustiveSearch": "baselines",
     "HullEnumeration": "hull_enumeration",
+    "LearnerChoice": "choosing",
     "LinearBanditEnv": "environments",
     "LsAdversary": "instances",
     "MimicPair": "instances",
@@ -68,6 +71,8 @@ _HOMES = {
     "RandomSearch": "baselines",
     "ResistedSearch": "environments",
     "ResistingOracle": "environments",
+    "SearchFailed": "search",
+    "SearchResult": "search",
     "SparseCoverEnumeration": "cover_enumeration",
     "SparseFit": "instances",
     "SparseMisspecifiedRegressor": "sparse_regressor",
@@ -76,6 +81,7 @@ _HOMES = {
     "Trace": "running",
     "Transcript": "running",
     "ball_net": "nets",
+    "best_action_search": "search",
     "best_sparse_fit": "instances",
     "certificate_curve": "version_space",
     "certify_history": "version_space",
@@ -96,6 +102,7 @@ _HOMES = {
     "simulate": "running",
     "sphere_net": "nets",
     "transcript_success": "running",
+    "which_learner": "choosing",
 }
 
 __all__ = [
@@ -106,6 +113,7 @@ __all__ = [
     "ExactVersionSpace",
     "ExhaustiveSearch",
     "HullEnumeration",
+    "LearnerChoice",
     "LinearBanditEnv",
     "LsAdversary",
     "MimicPair",
@@ -116,6 +124,8 @@ __all__ = [
     "RandomSearch",
     "ResistedSearch",
     "ResistingOracle",
+    "SearchFailed",
+    "SearchResult",
     "SparseCoverEnumeration",
     "SparseFit",
     "SparseMisspecifiedRegressor",
@@ -124,6 +134,7 @@ __all__ = [
     "Trace",
     "Transcript",
     "ball_net",
+    "best_action_search",
     "best_sparse_fit",
     "certificate_curve",
     "certify_history",
@@ -144,6 +155,7 @@ __all__ = [
     "simulate",
     "sphere_net",
     "transcript_success",
+    "which_learner",
 ]
 
 

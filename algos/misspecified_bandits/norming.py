@@ -11,9 +11,9 @@ from algos.common.validation import canonical_array, check_range, is_sparse
 from algos.misspecified_bandits._columns import largest_length
 from algos.misspecified_bandits._polytope_kernels import largest_prediction
 from algos.misspecified_bandits._supports import count_supports, support_block, support_blocks
-from algos.misspecified_bandits.bounds.sparse_recovery import coherent_eigenvalue, norming_bound
+from algos.misspecified_bandits.bounds.sparse_recovery import coherence_limit, coherent_eigenvalue, norming_bound
 
-__all__ = ["Isotropy", "NormingConstant", "isotropy", "mutual_coherence", "norming_constant"]
+__all__ = ["Isotropy", "NormingConstant", "isotropy", "mutual_coherence", "norming_constant", "too_coherent"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -21,6 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 _RANK = 1e-11
 _COLUMNS = 512  # of a block of the Gram matrix
 _MANY_SUPPORTS = 5000
+_DIAGNOSED = 8192  # actions that tell whether columns are isotropic: chance products of columns are then about 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +206,14 @@ def mutual_coherence(rows: Any) -> float:
         np.fill_diagonal(products[first:], 0.0)
         largest = max(largest, float(products.max(initial=0.0)))
     return min(largest, 1.0)
+
+
+def too_coherent(X: Any, s: int, rng: np.random.Generator) -> tuple[bool, float]:
+    """Return whether columns are too coherent for models of s of them, and their coherence, from at most 8,192 random actions."""
+    n, d = X.shape
+    rows = X if n <= _DIAGNOSED else X[np.sort(rng.choice(n, _DIAGNOSED, replace=False))]
+    coherence = mutual_coherence(rows)
+    return d > 1 and coherence >= coherence_limit(d=d, s=s, n_actions=rows.shape[0]), coherence
 
 
 def _supports_to_look_at(d: int, k: int, rng: np.random.Generator, most: int) -> IntArray:

@@ -14,7 +14,7 @@ from algos.misspecified_bandits._learner import PlannedLearner
 from algos.misspecified_bandits._sparse_fits import best_support, hard_thresholding, lasso_support, least_squares_on, orthogonal_matching
 from algos.misspecified_bandits._supports import count_supports
 from algos.misspecified_bandits.bounds.sparse_recovery import recovery_error, recovery_queries, recovery_suboptimality
-from algos.misspecified_bandits.norming import isotropy, mutual_coherence
+from algos.misspecified_bandits.norming import isotropy, too_coherent
 
 __all__ = ["SparseRecoveryBandit"]
 
@@ -22,7 +22,6 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 _METHODS = ("omp", "htp", "lasso", "chebyshev")
-_DIAGNOSED = 8192  # actions that tell whether columns are isotropic: chance products of columns are then about 0.05
 
 
 class SparseRecoveryBandit(PlannedLearner):
@@ -73,9 +72,8 @@ class SparseRecoveryBandit(PlannedLearner):
     support_ : ndarray of int64
         Its columns.
     coherence_ : float
-        Largest product of two columns of length one, over at most 8,192 random actions. Columns count as isotropic if it is below
-        1 / (2 s - 1), which makes any 2 s columns independent, or below three times :math:`\sqrt{\ln d/n}` with n actions, which chance
-        alone does not exceed.
+        Largest product of two columns of length one, over at most 8,192 random actions. Columns count as isotropic below
+        :func:`~algos.misspecified_bandits.bounds.coherence_limit`.
     query_coherence_ : float
         The same over the queried actions; larger, since they are few.
     least_eigenvalue_ : float
@@ -185,12 +183,8 @@ class SparseRecoveryBandit(PlannedLearner):
         k = min(2 * self.s, self.n_features_in_)
         found = isotropy(self._X, self.planned_, k, rng=self._rng("supports"))
         self.query_coherence_, self.least_eigenvalue_, self.norming_ = found.coherence, found.least_eigenvalue, found.norming
-        rows = self._X
-        if self.n_actions_ > _DIAGNOSED:
-            rows = rows[np.sort(self._rng("diagnosis").choice(self.n_actions_, _DIAGNOSED, replace=False))]
-        self.coherence_ = mutual_coherence(rows)
-        chance = 3.0 * math.sqrt(math.log(self.n_features_in_) / rows.shape[0])
-        if self.on_coherent == "warn" and k > 1 and self.coherence_ >= max(1.0 / (k - 1), chance):
+        coherent, self.coherence_ = too_coherent(self._X, self.s, self._rng("diagnosis"))
+        if coherent and self.on_coherent == "warn":
             warnings.warn(
                 f"columns are not isotropic: two of them, made of length one, have a product of {self.coherence_:.3g}, so "
                 f"{len(self.planned_)} random actions may not tell models of {self.s} columns apart; take another learner, drop columns, "

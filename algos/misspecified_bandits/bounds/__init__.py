@@ -27,6 +27,7 @@ from algos.misspecified_bandits.bounds.regret import (
     regret_rate,
 )
 from algos.misspecified_bandits.bounds.sparse_recovery import (
+    coherence_limit,
     coherent_eigenvalue,
     norming_bound,
     recovery_error,
@@ -40,6 +41,7 @@ __all__ = [
     "anytime_radius",
     "cells_per_axis",
     "coherence_bound",
+    "coherence_limit",
     "coherent_eigenvalue",
     "confidence_radius",
     "cover_suboptimality",

@@ -4,7 +4,7 @@ import math
 
 from algos.misspecified_bandits.bounds._checks import need
 
-__all__ = ["coherent_eigenvalue", "norming_bound", "recovery_error", "recovery_queries", "recovery_suboptimality"]
+__all__ = ["coherence_limit", "coherent_eigenvalue", "norming_bound", "recovery_error", "recovery_queries", "recovery_suboptimality"]
 
 
 def recovery_queries(*, d: int, s: int, factor: float = 4.0) -> int:
@@ -30,6 +30,35 @@ def recovery_queries(*, d: int, s: int, factor: float = 4.0) -> int:
     need(1 <= s <= d, f"s={s!r} must lie between 1 and d={d!r}")
     need(0.0 < factor < math.inf, f"factor={factor!r} must be positive and finite")
     return math.ceil(factor * s * math.log(math.e * d / s))
+
+
+def coherence_limit(*, d: int, s: int, n_actions: int) -> float:
+    r"""Return :math:`\max(1/(2s-1),\ 3\sqrt{\ln d/n})`: columns with a smaller coherence count as isotropic.
+
+    Below the first number any 2s columns are independent, whatever is known of them otherwise. Independent columns with n random signs
+    reach the second one with probability below :math:`d^{-2.5}`: there are fewer than :math:`d^2/2` pairs, and each product exceeds t with
+    probability at most :math:`2\exp(-nt^2/2)`.
+
+    Parameters
+    ----------
+    d, s : int
+        Columns, and columns of a model.
+    n_actions : int
+        n, the actions over which the coherence was taken.
+
+    Raises
+    ------
+    ValueError
+        A parameter outside its range.
+
+    Examples
+    --------
+    >>> coherence_limit(d=100, s=2, n_actions=5000) == 1 / 3
+    True
+    """
+    need(1 <= s <= d, f"s={s!r} must lie between 1 and d={d!r}")
+    need(n_actions >= 1, f"n_actions={n_actions!r} must be at least 1")
+    return max(1.0 / (2 * s - 1), 3.0 * math.sqrt(math.log(d) / n_actions))
 
 
 def coherent_eigenvalue(*, k: int, coherence: float) -> float:
