@@ -313,6 +313,14 @@ class BanditLearner(BaseEstimator):  # type: ignore[misc]
     def _absorb(self, action: int, value: float) -> None:
         """Take in the (mean) answer for an action, or a single pull."""
 
+    def _can_play(self, n: int) -> bool:
+        """Return whether `_play` is there, and the next n questions come one after the other."""
+        return False
+
+    def _play(self, mean: FloatArray, noise: FloatArray) -> None:
+        """Ask and be told at once for each number of noise, with rewards ``mean[action] + noise[i]``, as `ask` and `tell` would in turn."""
+        raise NotImplementedError
+
     def _finished(self) -> bool:
         """Return whether nothing is left to ask, whatever the budget."""
         raise NotImplementedError

@@ -13,15 +13,34 @@ import numpy.typing as npt
 
 from algos.common.kernels import kernel
 
-__all__ = ["DET", "LANES", "PULLS", "advance", "pull_dense", "pull_sparse", "tiles_of"]
+__all__ = [
+    "DET",
+    "DUE",
+    "GRAIN",
+    "LANES",
+    "N_RUNNING",
+    "PULLS",
+    "START_AGAIN",
+    "advance",
+    "play_dense",
+    "pull_dense",
+    "pull_sparse",
+    "tiles_of",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Table = npt.NDArray[Any]
 
 LANES = 64
-PULLS, DET = 0, 1
-"""Places in the array of running numbers: answers taken in, and ln det(V) - d ln(ridge)."""
+PULLS, DET, LARGEST, SINCE, GROWTH, DOUBT, GRAIN, DUE = range(8)
+"""Places in the array of running numbers: answers taken in, ln det(V) - d ln(ridge), largest reward; and since the last refresh: answers,
+factor by which squared widths may have shrunk, rounding in the predictions, what a pull adds to it per unit of surprise, refresh is due."""
+N_RUNNING = 8
+START_AGAIN = slice(SINCE, DUE + 1)
+
+_GROWTH = 1e5  # by which squared widths may shrink between two refreshes: as many of their 16 digits are lost
+_DOUBT = 1e-9  # of the largest reward: rounding in predictions that is tolerated before a refresh
 
 
 def tiles_of(X: Table) -> Table:
@@ -64,6 +83,17 @@ def advance(phi: FloatArray, root: FloatArray, running: FloatArray, u: FloatArra
     running[PULLS] += 1.0
     running[DET] += math.log1p(k)
     return k
+
+
+@kernel
+def _judge(value: float, surprise: float, reference: float, constants: FloatArray, running: FloatArray) -> None:
+    """Note what an answer costs in digits. The shrinking of widths is bounded by the trace of V relative to V at the last refresh."""
+    running[LARGEST] = max(running[LARGEST], abs(value))
+    running[SINCE] += 1.0
+    running[GROWTH] += reference
+    running[DOUBT] += running[GRAIN] * abs(surprise)
+    due = running[SINCE] >= constants[5] or running[GROWTH] > _GROWTH or running[DOUBT] > _DOUBT * running[LARGEST]
+    running[DUE] = 1.0 if due else 0.0
 
 
 @kernel
@@ -159,49 +189,42 @@ def _pulled_products(pulled: FloatArray, u: FloatArray) -> FloatArray:
 
 
 @kernel
-def _sweep_dense(
-    tiles: Table,
+def _begin(
+    phi: FloatArray,
+    value: float,
+    surprise: float,
+    reference: float,
+    root: FloatArray,
+    running: FloatArray,
+    constants: FloatArray,
     u: FloatArray,
-    step: float,
-    shrink: float,
-    bonus: float,
-    f: FloatArray,
-    h: FloatArray,
-    shut: FloatArray,
-    index: FloatArray,
-    cross: FloatArray,
-    pulled: FloatArray,
-    counts: FloatArray,
-    eps: float,
-) -> int:
-    z, high, products = np.empty(LANES), np.full(LANES, -np.inf), _pulled_products(pulled, u)
-    for t in range(tiles.shape[0]):
-        _times(tiles[t], u, z)
-        _settle(z, step, shrink, bonus, f[t], h[t], shut[t], index[t], high)
-        if counts.shape[0]:
-            _weigh(z, shrink, cross[t], products, counts, eps, index[t], high)
-    return _first(index, high)
+) -> tuple[float, float, float]:
+    """Do what a pull costs besides the pass: return the step of the predictions, the shrinking of the widths, and the new bonus."""
+    _judge(value, surprise, reference, constants, running)
+    shrink = 1.0 / (1.0 + advance(phi, root, running, u))
+    return surprise * shrink, shrink, _bonus(running, constants)
 
 
 @kernel(
     signatures=(
-        "(f8[:, :, ::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8, f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, :, ::1], "
+        "(f8[:, :, ::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[:, :, ::1], "
         "f8[:, ::1], f8[::1])",
-        "(f4[:, :, ::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8, f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, :, ::1], "
+        "(f4[:, :, ::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[:, :, ::1], "
         "f8[:, ::1], f8[::1])",
     )
 )
 def pull_dense(
     tiles: Table,
-    phi: FloatArray,
+    action: int,
+    value: float,
     root: FloatArray,
     running: FloatArray,
     constants: FloatArray,
-    surprise: float,
     f: FloatArray,
     h: FloatArray,
     shut: FloatArray,
     index: FloatArray,
+    reference: FloatArray,
     cross: FloatArray,
     pulled: FloatArray,
     counts: FloatArray,
@@ -212,31 +235,40 @@ def pull_dense(
     ----------
     tiles : float array of shape (tiles, d, LANES)
         Actions, as `tiles_of` makes them.
-    phi : array of shape (d,)
-        Action that was pulled.
-    root, running : arrays of shape (d, d) and (2,)
+    action, value : int, float
+        The answer.
+    root, running : arrays of shape (d, d) and (N_RUNNING,)
         W, and the running numbers; changed.
-    constants : array of shape (5,)
-        sigma, ln(1/delta), sqrt(ridge) R, eps by Cauchy and Schwarz, eps by the exact sum; one of the last two is 0.
-    surprise : float
-        Reward minus prediction.
+    constants : array of shape (6,)
+        sigma, ln(1/delta), sqrt(ridge) R, eps by Cauchy and Schwarz, eps by the exact sum (one of the two is 0), answers between refreshes.
     f, h, shut, index : arrays of shape (tiles, LANES)
         Predictions, squared widths (changed), what is added to an index, and the indices (written).
+    reference : array of shape (tiles * LANES,)
+        Squared widths at the last refresh.
     cross, pulled, counts : arrays of shape (tiles, at least m, LANES), (m, d) and (m,)
         For the exact sum: products phi' V^-1 phi_b with the m actions pulled so far (changed), their features, and their numbers of pulls,
         this one included. With m = 0 the sum is left out. Products with a new action must hold x' V^-1 phi of before.
     """
-    u = np.empty(phi.shape[0])
-    k = advance(phi, root, running, u)
-    step, shrink, bonus = surprise / (1.0 + k), 1.0 / (1.0 + k), _bonus(running, constants)
-    return _sweep_dense(tiles, u, step, shrink, bonus, f, h, shut, index, cross, pulled, counts, constants[4])
+    d = tiles.shape[1]
+    u, phi = np.empty(d), np.empty(d)
+    own, lane = action // LANES, action % LANES
+    for i in range(d):
+        phi[i] = tiles[own, i, lane]
+    step, shrink, bonus = _begin(phi, value, value - f[own, lane], reference[action], root, running, constants, u)
+    z, high, products = np.empty(LANES), np.full(LANES, -np.inf), _pulled_products(pulled, u)
+    for t in range(tiles.shape[0]):
+        _times(tiles[t], u, z)
+        _settle(z, step, shrink, bonus, f[t], h[t], shut[t], index[t], high)
+        if counts.shape[0]:
+            _weigh(z, shrink, cross[t], products, counts, constants[4], index[t], high)
+    return _first(index, high)
 
 
 @kernel(
     signatures=(
-        "(f8[::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8, f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
+        "(f8[::1], i8[::1], i8[::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], "
         "f8[:, :, ::1], f8[:, ::1], f8[::1])",
-        "(f4[::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8, f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
+        "(f4[::1], i8[::1], i8[::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], "
         "f8[:, :, ::1], f8[:, ::1], f8[::1])",
     )
 )
@@ -244,23 +276,27 @@ def pull_sparse(
     data: Table,
     indices: IntArray,
     indptr: IntArray,
-    phi: FloatArray,
+    action: int,
+    value: float,
     root: FloatArray,
     running: FloatArray,
     constants: FloatArray,
-    surprise: float,
     f: FloatArray,
     h: FloatArray,
     shut: FloatArray,
     index: FloatArray,
+    reference: FloatArray,
     cross: FloatArray,
     pulled: FloatArray,
     counts: FloatArray,
 ) -> int:
     """Do what `pull_dense` does for actions in CSR form."""
-    u = np.empty(phi.shape[0])
-    k = advance(phi, root, running, u)
-    step, shrink, bonus = surprise / (1.0 + k), 1.0 / (1.0 + k), _bonus(running, constants)
+    d = root.shape[0]
+    u, phi = np.empty(d), np.zeros(d)
+    for place in range(indptr[action], indptr[action + 1]):
+        phi[indices[place]] += data[place]
+    surprise = value - f[action // LANES, action % LANES]
+    step, shrink, bonus = _begin(phi, value, surprise, reference[action], root, running, constants, u)
     z, high, products = np.empty(LANES), np.full(LANES, -np.inf), _pulled_products(pulled, u)
     for t in range(f.shape[0]):
         _times_rows(data, indices, indptr, t * LANES, u, z)
@@ -268,3 +304,46 @@ def pull_sparse(
         if counts.shape[0]:
             _weigh(z, shrink, cross[t], products, counts, constants[4], index[t], high)
     return _first(index, high)
+
+
+@kernel(
+    signatures=(
+        "(f8[:, :, ::1], i8, f8[::1], f8[::1], b1, i8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
+        "f8[:, ::1], f8[::1], f8[:, :, ::1], f8[:, ::1], f8[::1])",
+        "(f4[:, :, ::1], i8, f8[::1], f8[::1], b1, i8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
+        "f8[:, ::1], f8[::1], f8[:, :, ::1], f8[:, ::1], f8[::1])",
+    )
+)
+def play_dense(
+    tiles: Table,
+    action: int,
+    mean: FloatArray,
+    noise: FloatArray,
+    once: bool,
+    asked: IntArray,
+    rewards: FloatArray,
+    root: FloatArray,
+    running: FloatArray,
+    constants: FloatArray,
+    f: FloatArray,
+    h: FloatArray,
+    shut: FloatArray,
+    index: FloatArray,
+    reference: FloatArray,
+    cross: FloatArray,
+    pulled: FloatArray,
+    counts: FloatArray,
+) -> tuple[int, int]:
+    """Play rounds from ``action`` on, with rewards ``mean`` plus ``noise``, until the noise is used up or a refresh is due.
+
+    Each action is closed after its pull if ``once``. Returns the number of rounds and the next action; what was asked and answered is
+    written into ``asked`` and ``rewards``.
+    """
+    for i in range(noise.shape[0]):
+        asked[i], rewards[i] = action, mean[action] + noise[i]
+        if once:
+            shut[action // LANES, action % LANES] = -np.inf
+        action = pull_dense(tiles, action, rewards[i], root, running, constants, f, h, shut, index, reference, cross, pulled, counts)
+        if running[DUE] > 0.0:
+            return i + 1, action
+    return noise.shape[0], action

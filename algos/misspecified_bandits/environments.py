@@ -148,8 +148,11 @@ class LinearBanditEnv(_CountingEnv):
             Not indices of actions; then nothing is pulled.
         """
         pulled = self._counted(actions)
-        rewards = self.mean[pulled]
-        return rewards + self.sigma * self._rng.standard_normal(pulled.size) if self.sigma > 0.0 else rewards
+        return self.mean[pulled] + self._noise(pulled.size)
+
+    def _noise(self, n: int) -> FloatArray:
+        """Draw the noise of the next n pulls."""
+        return self.sigma * self._rng.standard_normal(n) if self.sigma > 0.0 else np.zeros(n)
 
     def suboptimality(self, action: int) -> float:
         """Return how far an action's mean reward is below the best one.

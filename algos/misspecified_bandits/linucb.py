@@ -10,15 +10,25 @@ from algos.common.guarantees import Guarantee
 from algos.common.randomness import RandomStateLike
 from algos.common.validation import check_option, check_range, is_sparse
 from algos.misspecified_bandits._learner import BanditLearner
-from algos.misspecified_bandits._linucb_kernels import DET, LANES, PULLS, pull_dense, pull_sparse, tiles_of
+from algos.misspecified_bandits._linucb_kernels import (
+    DET,
+    DUE,
+    GRAIN,
+    LANES,
+    N_RUNNING,
+    PULLS,
+    START_AGAIN,
+    play_dense,
+    pull_dense,
+    pull_sparse,
+    tiles_of,
+)
 from algos.misspecified_bandits.bounds import confidence_radius
 
 __all__ = ["MisspecifiedLinUCB"]
 
 FloatArray = npt.NDArray[np.float64]
 
-_GROWTH = 1e5  # by which squared widths may shrink between two refreshes: as many of their 16 digits are lost
-_DOUBT = 1e-9  # of the largest reward: rounding in predictions that is tolerated before a refresh
 _BLOCK = 2**14  # rows whose product with the factor is formed at once by a refresh
 
 
@@ -180,14 +190,14 @@ class MisspecifiedLinUCB(BanditLearner):
         d, shape = self._X.shape[1], (-(-self.n_actions_ // LANES), LANES)
         eps = float(self.eps or 0.0)
         cauchy, exact = (eps if self.misspec == kind else 0.0 for kind in ("cauchy", "exact"))
-        self._constants = np.array([self.sigma, math.log(1.0 / self.delta), math.sqrt(self.ridge) * self.R, cauchy, exact])
-        self._running = np.zeros(2)
+        self._constants = np.array([self.sigma, math.log(1.0 / self.delta), math.sqrt(self.ridge) * self.R, cauchy, exact, self.refresh])
+        self._running = np.zeros(N_RUNNING)
         self._root = np.eye(d) / math.sqrt(self.ridge)
         self._f, self._h, self._shut, self._index = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.empty(shape)
         self._shut.reshape(-1)[self.n_actions_ :] = -np.inf
         self._places: dict[int, int] = {}  # action -> its place among those whose products with all actions are kept
         self._pulled, self._counts, self._cross = np.empty((0, d)), np.empty(0), np.empty((shape[0], 0, LANES))
-        self._best, self._largest = (-math.inf, 0), 0.0
+        self._best = (-math.inf, 0)
         self._set_widths(self._root)
         self._rank()
 
@@ -197,6 +207,7 @@ class MisspecifiedLinUCB(BanditLearner):
         else:
             self._table = (tiles_of(self._X),)
         self._pull: Any = pull_sparse if is_sparse(self._X) else pull_dense
+        self._play_rounds: Any = play_dense
 
     def _absorb(self, action: int, value: float) -> None:
         if self.sigma == 0:
@@ -204,19 +215,35 @@ class MisspecifiedLinUCB(BanditLearner):
                 return
             self._shut[action // LANES, action % LANES] = -np.inf
             self._best = max(self._best, (value, -action))
-        phi = self._features(action)
-        self._growth += self._reference[action]
-        self._since += 1
         if self.misspec == "exact":
-            self._note_pull(action, phi)
-        place = divmod(action, LANES)
-        surprise = value - self._f[place]
-        state = (self._root, self._running, self._constants, surprise, self._f, self._h, self._shut, self._index)
-        self._next = self._pull(*self._table, phi, *state, self._cross, self._pulled, self._counts)
-        self._largest = max(self._largest, abs(value))
-        self._doubt += self._grain * abs(surprise)
-        if self._since >= self.refresh or self._growth > _GROWTH or self._doubt > _DOUBT * self._largest:
+            self._note_pull(action)
+        self._next = self._pull(*self._table, action, value, *self._state())
+        if self._running[DUE]:
             self._recompute()
+
+    def _state(self) -> tuple[FloatArray, ...]:
+        factors = (self._root, self._running, self._constants)
+        return (*factors, self._f, self._h, self._shut, self._index, self._reference, self._cross, self._pulled, self._counts)
+
+    def _can_play(self, n: int) -> bool:
+        if is_sparse(self._X) or self.misspec == "exact" or self._log.n_out:
+            return False
+        return self.sigma > 0 or n <= self.n_actions_ - self._log.n_distinct
+
+    def _play(self, mean: FloatArray, noise: FloatArray) -> None:
+        done, once = 0, self.sigma == 0
+        asked, rewards = np.empty(noise.size, dtype=np.int64), np.empty(noise.size)
+        while done < noise.size:
+            rest = slice(done, None)
+            rounds = (self._next, mean, noise[rest], once, asked[rest], rewards[rest])
+            played, self._next = self._play_rounds(*self._table, *rounds, *self._state())
+            for action, value in zip(asked[done : done + played].tolist(), rewards[done : done + played].tolist(), strict=True):
+                self._log.record(action, value)
+                if once:
+                    self._best = max(self._best, (value, -action))
+            done += played
+            if self._running[DUE]:
+                self._recompute()
 
     def _propose(self, n: int) -> list[int]:
         if n == 1 and self._open(self._next):
@@ -247,12 +274,12 @@ class MisspecifiedLinUCB(BanditLearner):
         row = self._X[[action]].toarray()[0] if is_sparse(self._X) else self._X[action]
         return row.astype(np.float64, copy=False)  # type: ignore[no-any-return]
 
-    def _note_pull(self, action: int, phi: FloatArray) -> None:
+    def _note_pull(self, action: int) -> None:
         """Count a pull, and give a new action a place with its products before the pull."""
         if action in self._places:
             self._counts[self._places[action]] += 1.0
             return
-        m = len(self._places)
+        m, phi = len(self._places), self._features(action)
         self._places[action] = m
         self._pulled = np.concatenate([self._pulled, phi[None, :]])
         self._counts = np.append(self._counts, 1.0)
@@ -303,9 +330,10 @@ class MisspecifiedLinUCB(BanditLearner):
         for first in range(0, self.n_actions_, _BLOCK):
             product = np.asarray(self._X[first : first + _BLOCK] @ root)
             flat[first : min(first + _BLOCK, self.n_actions_)] = np.einsum("ij,ij->i", product, product)
-        self._reference, self._growth, self._since = flat.copy(), 1.0, 0
+        self._reference = flat.copy()
+        self._running[START_AGAIN] = 0.0
         # a pull's effect on the predictions is a small vector computed from factors as large as the largest width
-        self._grain, self._doubt = float(np.finfo(np.float64).eps * flat.max()), 0.0
+        self._running[GRAIN] = float(np.finfo(np.float64).eps * flat.max())
         self._running[DET] = -2.0 * float(np.sum(np.log(np.abs(np.diag(root))))) - root.shape[0] * math.log(self.ridge)
 
     def _rank(self) -> None:

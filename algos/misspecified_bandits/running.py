@@ -14,13 +14,15 @@ from algos.common.randomness import RandomStateLike, as_generator, child
 from algos.common.validation import check_range
 from algos.misspecified_bandits._learner import BanditLearner
 from algos.misspecified_bandits._needles import NeedleInstance
-from algos.misspecified_bandits.environments import BanditEnv
+from algos.misspecified_bandits.environments import BanditEnv, LinearBanditEnv
 
 __all__ = ["Trace", "Transcript", "run", "simulate", "transcript_success"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 StopWhen = Callable[[BanditLearner], bool]
+
+_ROUNDS = 4096  # played at once by a compiled loop, so that an interrupt is heard within a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,16 @@ def run(
 
     n_batches, stopped = 0, "done"
     out = learner._log.waiting() if resume else []
+    swift = batch == 1 and stop_when is None
     while most is None or learner.n_queries_ < most:
+        if swift and not out:
+            wanted = look_every - n_batches % look_every
+            played = _play(env, learner, wanted if most is None else min(wanted, most - learner.n_queries_))
+            n_batches += played
+            if played and n_batches % look_every == 0:
+                look()
+            if played:
+                continue
         n = batch if most is None else min(batch, most - learner.n_queries_)
         actions, out = (np.array(out[:n], dtype=np.int64), out[n:]) if out else (learner.ask(n), out)
         if not actions.size:
@@ -175,6 +186,17 @@ def run(
         stopped,
         time.perf_counter() - started,
     )
+
+
+def _play(env: BanditEnv, learner: BanditLearner, n: int) -> int:
+    """Let a learner with a compiled loop play up to n rounds against fixed rewards, and return how many; 0 if it has none."""
+    n = min(n, _ROUNDS, learner._left())
+    if type(env) is not LinearBanditEnv or learner.n_actions_ != env.n_actions or n < 1 or not learner._can_play(n):
+        return 0
+    before = learner.n_queries_
+    learner._play(env.mean, env._noise(n))
+    np.add.at(env.counts, learner.history_.questions[before:], 1)
+    return n
 
 
 def simulate(

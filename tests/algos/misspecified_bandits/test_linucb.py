@@ -178,6 +178,31 @@ def test_the_promise_keeps_at_all_times_against_signs_that_hurt(misspec, sigma):
     assert broken == 0  # with noise a failure has probability 0.05 at most per run; this seed has none
 
 
+class Slow(LinearBanditEnv):
+    """The same rewards for a learner that is asked pull by pull."""
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.3])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("look_every", [1, 50, 1000])
+def test_the_compiled_loop_of_a_run_plays_as_questions_and_answers_do(sigma, dtype, look_every):
+    X = actions(130, 4).astype(dtype)
+    mean = X[:, 0] * 0.7
+    traces, environments = [], []
+    for kind in (LinearBanditEnv, Slow):
+        env = kind(X, mean, sigma=sigma, random_state=7)
+        learner = MisspecifiedLinUCB(eps=0.1, sigma=sigma, ridge=1e-4, refresh=40)
+        first = run(env, learner, budget=101, look_every=look_every)
+        traces.append((first, run(env, learner, budget=400, look_every=look_every, resume=True)))
+        environments.append(env)
+    for fast, slow in zip(*traces, strict=True):
+        for name in ("queries", "rewards", "steps", "recommended", "suboptimality"):
+            assert np.array_equal(getattr(fast, name), getattr(slow, name))
+        assert fast.stopped == slow.stopped
+    assert np.array_equal(environments[0].counts, environments[1].counts)
+    assert traces[0][1].n_pulls == (400 if sigma else 130)
+
+
 def test_without_the_error_of_the_model_there_is_no_promise():
     learner = MisspecifiedLinUCB(misspec="none").fit(actions(5, 2))
     assert np.isnan(learner.bound_)
