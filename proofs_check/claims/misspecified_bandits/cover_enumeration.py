@@ -342,7 +342,7 @@ def number_of_points(inst: Instance, rng: np.random.Generator, impl: Any) -> flo
 
 
 def _ball_volume(s: int, radius: float) -> float:
-    return math.pi ** (s / 2.0) / math.gamma(s / 2.0 + 1.0) * math.pow(radius, s)
+    return math.pow(math.pi, s / 2.0) / math.gamma(s / 2.0 + 1.0) * math.pow(radius, s)
 
 
 @cat.inequality(
