@@ -19,6 +19,8 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 _RANK = 1e-11
+_ROUNDING = 1e-9  # an eigenvalue that is rounding bounds nothing
+_NUMBERS = 2**20  # of a block of rows
 _COLUMNS = 512  # of a block of the Gram matrix
 _MANY_SUPPORTS = 5000
 _DIAGNOSED = 8192  # actions that tell whether columns are isotropic: chance products of columns are then about 0.05
@@ -172,9 +174,10 @@ def isotropy(X: Any, queried: IntArray, k: int, *, rng: np.random.Generator, n_s
     least = min(1.0, max(0.0, _least_eigenvalue(units, supports)))
     exact = len(supports) == count_supports(d, k)
     floor = max(least if exact else 0.0, 0.0 if dead.any() else coherent_eigenvalue(k=k, coherence=coherence))
-    # an eigenvalue that is rounding is zero, and bounds nothing
-    length = largest_length(_divided(X, np.where(dead, 1.0, sizes)), k)
-    return Isotropy(coherence, least, exact, norming_bound(length=length, eigenvalue=floor if floor > 1e-9 else 0.0))
+    if floor <= _ROUNDING:
+        return Isotropy(coherence, least, exact, math.inf)
+    # without dead columns, as the floor says
+    return Isotropy(coherence, least, exact, norming_bound(length=_largest_length(X, sizes, k), eigenvalue=floor))
 
 
 def mutual_coherence(rows: Any) -> float:
@@ -236,9 +239,10 @@ def _least_eigenvalue(units: FloatArray, supports: IntArray) -> float:
     return least
 
 
-def _divided(X: Any, sizes: FloatArray) -> Any:
-    if is_sparse(X):
-        import scipy.sparse as sp
-
-        return sp.csr_array(X) @ sp.diags_array(1.0 / sizes)
-    return X.astype(np.float64) / sizes
+def _largest_length(X: Any, sizes: FloatArray, k: int) -> float:
+    """Return the largest length of an action on k columns after columns were divided by their sizes, block by block."""
+    rows, longest = max(1, _NUMBERS // X.shape[1]), 0.0
+    for first in range(0, X.shape[0], rows):
+        part = X[first : first + rows]
+        longest = max(longest, largest_length((part.toarray() if is_sparse(part) else part).astype(np.float64) / sizes, k))
+    return longest

@@ -135,7 +135,7 @@ def best_action_search(
     eps : float, optional
         Misspecification. Without it there is a curve of certificates instead of one.
     R : float, optional
-        Largest size of a coefficient; 1 where a number is needed and none was given.
+        Largest Euclidean length of the model, and so of a coefficient; 1 where a number is needed and none was given.
     sigma : float, default=0.0
         Noise level of the objective; 0 means that it always returns the same value.
     delta : float, default=0.05
@@ -145,7 +145,7 @@ def best_action_search(
     random_state : None, int, Generator or RandomState, default=None
         For the learner, if it was not given and draws at random.
     progress : callable, optional
-        Called as ``progress(n_queries, budget, best_value)`` after each evaluation.
+        Called as ``progress(n_queries, budget, best_value)`` after each evaluation, with the best observed (mean) value.
     checkpoint : str or path-like, optional
         File that is rewritten before and after every evaluation. If it exists the search goes on from there, with the same features.
     max_supports : int, default=10_000
@@ -240,6 +240,7 @@ class _Search:
         self.items, self.objective, self.budget, self.progress = items, objective, budget, progress
         self.checkpoint, self.given, self.max_supports = checkpoint, given, max_supports
         self.reason = "it was given."
+        self._calling = False
 
     def bound(self, learner: BanditLearner, table: Any) -> BanditLearner:
         """Return the learner with its actions, or the one of the checkpoint, if there is one, with its answers too."""
@@ -256,6 +257,8 @@ class _Search:
             if name not in ("random_state", "budget") and held[name] != wanted[name]:
                 raise ValueError(f"the search in {self.checkpoint} has {name}={held[name]!r}, not {wanted[name]!r}; give the same")
         stored.set_params(budget=self.budget)
+        if type(stored) is not type(learner):
+            self.reason = "it was in the file."
         return stored
 
     def run(self, learner: BanditLearner) -> SearchResult:
@@ -266,7 +269,15 @@ class _Search:
             if not learner.n_queries_:
                 raise
             interrupted = True
+            if not self._calling:  # the learner may have been at work: it is made again from its answers
+                learner = self._replayed(learner)
         return self._result(learner, interrupted=interrupted, certify=True)
+
+    @staticmethod
+    def _replayed(learner: BanditLearner) -> BanditLearner:
+        again: BanditLearner = clone(learner)
+        again._bind(learner._X, learner._key)
+        return again.tell(*learner.history_)
 
     def _loop(self, learner: BanditLearner) -> None:
         waiting = learner._log.waiting()
@@ -283,14 +294,16 @@ class _Search:
     def _evaluate(self, learner: BanditLearner, action: int) -> None:
         self._store(learner)
         try:
+            self._calling = True
             value = float(self.objective(self.items[action]))
+            self._calling = False
             learner.tell(action, value)
         except Exception as error:
             found = self._result(learner, interrupted=False, certify=False) if learner.n_queries_ else None
             raise SearchFailed(f"candidate {action}, evaluation {learner.n_queries_ + 1}: {error}", action, found) from error
         self._store(learner)
         if self.progress is not None:
-            self.progress(learner.n_queries_, self.budget, learner._log.mean(learner.recommend()))
+            self.progress(learner.n_queries_, self.budget, learner._log.mean(BanditLearner._choose(learner)))
 
     def _store(self, learner: BanditLearner) -> None:
         if self.checkpoint is not None:

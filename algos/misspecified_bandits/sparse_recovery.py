@@ -53,7 +53,7 @@ class SparseRecoveryBandit(PlannedLearner):
         The first three then fit by least squares, the last one by the maximal residual. Greedy is the default since it has no penalty to
         choose and its cost is that of a few least-squares fits.
     factor : float, default=4.0
-        c. Less than 4 was seen to fail for random signs.
+        c. With random signs 2 was sometimes too small and 3 never; see :func:`~algos.misspecified_bandits.bounds.recovery_queries`.
     check_best : bool, default=True
         Whether to query the action with the largest prediction too, to fit again with its reward, and so on until the favourite has been
         observed, at most m times more; then the best observed action is recommended.

@@ -15,7 +15,8 @@ def recovery_queries(*, d: int, s: int, factor: float = 4.0) -> int:
     d, s : int
         Columns, and columns of a model.
     factor : float, default=4.0
-        c. With random signs, four were enough in our experiments for 2 to 32 columns out of 50 to 800; it is no proved constant.
+        c. No proved constant: with random signs and coefficients of at least ten times the misspecification, matching pursuit missed a
+        column in 7 of 120 runs at c = 2 and in none at c = 3 or 4 (2 to 32 columns out of 50 to 800).
 
     Raises
     ------

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from algos.misspecified_bandits import HullEnumeration, RandomSearch, SearchFailed, best_action_search
+from algos.misspecified_bandits import HullEnumeration, OptimisticElimination, RandomSearch, SearchFailed, best_action_search
 
 ROUNDING = 1e-9
 
@@ -98,6 +98,30 @@ def test_an_interrupted_search_returns_what_it_has():
     assert "interrupted" in result.explain()
     with pytest.raises(KeyboardInterrupt):
         best_action_search(X, Stops(1, KeyboardInterrupt()), budget=60)
+
+
+def test_an_interrupt_between_two_evaluations_or_inside_the_learner_loses_nothing(monkeypatch):
+    def stop(n_queries, budget, best):
+        if n_queries == 2:
+            raise KeyboardInterrupt
+
+    known = {"budget": 60, "eps": EPS, "R": 1.0}
+    between = best_action_search(X, value_of, progress=stop, learner=OptimisticElimination(), **known)
+    absorb, calls = OptimisticElimination._absorb, []
+
+    def interrupted_absorb(self, action, value):
+        calls.append(action)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        absorb(self, action, value)
+
+    monkeypatch.setattr(OptimisticElimination, "_absorb", interrupted_absorb)
+    inside = best_action_search(X, value_of, learner=OptimisticElimination(), **known)
+    assert between.interrupted
+    assert inside.interrupted
+    assert inside.n_queries == between.n_queries == 2
+    assert inside.learner.n_alive_ == between.learner.n_alive_ < inside.learner.n_candidates_
+    assert inside.best_index == between.best_index
 
 
 def test_a_failed_search_keeps_what_it_has():
