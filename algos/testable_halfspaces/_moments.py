@@ -17,7 +17,7 @@ import numpy.typing as npt
 from algos.common.blocks import RowSource
 from algos.common.validation import check_finite_rows
 from algos.testable_halfspaces._quartic_kernels import svec_rows
-from algos.testable_halfspaces.quartic_forms import BLOCK, feature_count, smat
+from algos.testable_halfspaces.quartic_forms import BLOCK, add_own_product, both_triangles, feature_count, smat
 
 __all__ = ["Moments", "Tensors", "ascend", "batch_moments", "moments_of", "read_peak", "start_directions"]
 
@@ -103,7 +103,7 @@ def moments_of(source: RowSource, *, tensors: bool) -> Moments:
     d = source.n_features
     D = feature_count(d)
     total, second = np.zeros(d), np.zeros((d, d))
-    third, fourth = np.zeros((D, d) if tensors else (0, 0)), np.zeros((D, D) if tensors else (0, 0))
+    third, fourth = np.zeros((D, d) if tensors else (0, 0)), np.zeros((D, D) if tensors else (0, 0), order="F")
     buffer, ones = np.empty((BLOCK, D) if tensors else (0, 0)), np.ones(BLOCK)
     for block in source:
         for start in range(0, block.X.shape[0], BLOCK):
@@ -116,9 +116,9 @@ def moments_of(source: RowSource, *, tensors: bool) -> Moments:
                 features = buffer[: len(rows)]
                 svec_rows(rows, ones[: len(rows)], features)
                 third += features.T @ rows
-                fourth += features.T @ features
+                fourth = add_own_product(fourth, features)
     n = source.n_rows
-    return Moments(n, unit, total / n, second / n, Tensors(third / n, fourth / n) if tensors else None)
+    return Moments(n, unit, total / n, second / n, Tensors(third / n, both_triangles(fourth) / n) if tensors else None)
 
 
 def batch_moments(source: RowSource, V: FloatArray, order: int, *, unit: float = 1.0) -> tuple[FloatArray, FloatArray]:

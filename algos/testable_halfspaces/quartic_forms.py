@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import dsyrk
 
 from algos.common.spectral import largest_eigenvalue_upper, maximize_on_sphere, orthonormal_complement
 from algos.common.validation import canonical_array, check_option
@@ -35,7 +36,7 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 
-BLOCK = 4096
+BLOCK = 1024
 """Rows whose features are made together: they stay in the second-level cache, and the product of a block is one call of BLAS."""
 
 MAX_SOS_FEATURES = 8
@@ -128,7 +129,7 @@ def quartic_gram(Z: FloatArray, weights: FloatArray) -> FloatArray:
 
     Notes
     -----
-    :math:`nD^2` operations, in blocks of 4096 rows.
+    :math:`nD^2` operations, in blocks of 1024 rows.
 
     Examples
     --------
@@ -138,14 +139,30 @@ def quartic_gram(Z: FloatArray, weights: FloatArray) -> FloatArray:
     Z = np.ascontiguousarray(Z)
     roots = np.sqrt(weights)
     D = feature_count(Z.shape[1])
-    total = np.zeros((D, D))
+    triangle = np.zeros((D, D), order="F")
     features = np.empty((min(BLOCK, max(len(Z), 1)), D))
     for start in range(0, len(Z), BLOCK):
         rows = Z[start : start + BLOCK]
         part = features[: len(rows)]
         svec_rows(rows, roots[start : start + BLOCK], part)
-        total += part.T @ part  # numpy sees the product with its own transpose and lets BLAS fill one triangle
-    return total
+        triangle = add_own_product(triangle, part)
+    return both_triangles(triangle)
+
+
+def add_own_product(triangle: FloatArray, rows: FloatArray) -> FloatArray:
+    """Add ``rows.T @ rows`` to the upper triangle of a column-major matrix, in place where BLAS can; the lower one is left alone."""
+    return np.asarray(dsyrk(1.0, rows.T, beta=1.0, c=triangle, overwrite_c=1))
+
+
+def both_triangles(triangle: FloatArray) -> FloatArray:
+    """Return the symmetric matrix of an upper triangle, row-major.
+
+    Examples
+    --------
+    >>> both_triangles(np.array([[1.0, 2.0], [0.0, 3.0]])).tolist()
+    [[1.0, 2.0], [2.0, 3.0]]
+    """
+    return np.ascontiguousarray(np.triu(triangle) + np.triu(triangle, 1).T)
 
 
 def spectral_supremum(omega: FloatArray, k: int) -> tuple[float, float, FloatArray]:

@@ -44,6 +44,11 @@ def labelled(rows: int, columns: int, seed: int, flips: float = 0.2) -> tuple[Fl
     return X, np.where((X @ w >= 0.0) ^ (rng.random(rows) < flips), 1.0, -1.0)
 
 
+def _rounds(settings: "Settings") -> int:
+    """Return how often to time loops of a few milliseconds."""
+    return settings.repeats if settings.quick else 3 * settings.repeats
+
+
 def numpy_loss(X: FloatArray, y: FloatArray, w: FloatArray, sigma: float) -> tuple[float, FloatArray]:
     """Return the ramp loss at a unit vector and its gradient as one writes them in numpy: margins, elementwise formulas, one product.
 
@@ -77,7 +82,7 @@ def loss(settings: "Settings") -> Iterator[Row | Target]:
                 FUSED: partial(table.loss, w, sigma),
                 TWIN: partial(numpy_loss, X, y, w, sigma),
             }
-            times = interleave(methods, 3 * settings.repeats)
+            times = interleave(methods, _rounds(settings))
             case = f"{_case(rows, columns)}, sigma={sigma:g}"
             ours, twin = times[FUSED].result, times[TWIN].result
             gap = max(abs(ours[0] - twin[0]), float(np.abs(ours[1] - twin[1]).max()))
@@ -105,7 +110,7 @@ def search(settings: "Settings") -> Iterator[Row | Target]:
             "numpy, whole table": partial(numpy_sweep, X, V),
             "epsdelta batch_moments": partial(batch_moments, RowSource(X), V, 4),
         }
-        times = interleave(methods, 3 * settings.repeats)
+        times = interleave(methods, _rounds(settings))
         for method, timing in times.items():
             yield Row("search", f"{_case(rows, columns)}, {DIRECTIONS} directions", method, **timing.fields())
         if not settings.quick:
@@ -144,7 +149,7 @@ def sweep(settings: "Settings") -> Iterator[Row | Target]:
     X, y = labelled(rows, 2, settings.seed)
     angles = np.arctan2(X[:, 1], X[:, 0])
     methods: dict[str, Callable[[], Any]] = {SORT: partial(np.sort, angles), SWEEP: partial(exact_halfspace_error, X, y)}
-    times = interleave(methods, 3 * settings.repeats)
+    times = interleave(methods, _rounds(settings))
     for method, timing in times.items():
         quality = {"share of mistakes": timing.result.error} if method == SWEEP else {}
         yield Row("sweep", _case(rows, 2), method, **timing.fields(), quality=quality)
@@ -164,7 +169,7 @@ def gram(settings: "Settings") -> Iterator[Row | Target]:
         features = np.empty((rows, feature_count(columns)))
         svec_rows(Z, np.sqrt(weights), features)
         methods: dict[str, Callable[[], Any]] = {SYRK: partial(_own_product, features), GRAM: partial(quartic_gram, Z, weights)}
-        times = interleave(methods, 3 * settings.repeats)
+        times = interleave(methods, _rounds(settings))
         case = f"{_case(rows, columns)}, {features.shape[1]} features"
         for method, timing in times.items():
             yield Row("gram", case, method, **timing.fields())
