@@ -11,13 +11,14 @@ import numpy.typing as npt
 from algos.misspecified_bandits._polytope_kernels import misfit_floors
 from algos.misspecified_bandits._supports import count_supports, support_block, support_blocks
 
-__all__ = ["SupportSearch", "best_support", "hard_thresholding", "lasso_support", "least_squares_on", "orthogonal_matching"]
+__all__ = ["SupportSearch", "best_support", "check_scales", "hard_thresholding", "lasso_support", "least_squares_on", "orthogonal_matching"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 _ROUNDING = 1e-12
 _RANK = 1e-11  # directions of this relative length are rounding
+_MOST_DIGITS = 305
 _THRESHOLDINGS = 200  # supports are finitely many: a run that has not settled by then goes round in a circle
 _BLOCK = 2**20  # numbers in a block of supports
 
@@ -27,6 +28,16 @@ def least_squares_on(A: FloatArray, y: FloatArray, support: IntArray, base: Floa
     columns = _with_base(A, support, base)
     sizes = _column_sizes(columns)
     return np.asarray(np.linalg.lstsq(columns / sizes, y, rcond=_RANK)[0]) / sizes
+
+
+def check_scales(A: FloatArray, y: FloatArray) -> None:
+    """Raise a ValueError if fitting y needs coefficients that float64 cannot hold."""
+    sizes, largest = np.max(np.abs(A), axis=0, initial=0.0), float(np.max(np.abs(y), initial=0.0))
+    smallest = float(np.min(sizes[sizes > 0.0], initial=np.inf))
+    if largest > 0.0 and math.log10(largest) - math.log10(smallest) > _MOST_DIGITS:
+        raise ValueError(
+            f"a column of size {smallest:g} needs coefficients beyond 1e{_MOST_DIGITS} for values of size {largest:g}; rescale"
+        )
 
 
 def orthogonal_matching(A: FloatArray, y: FloatArray, s: int, base: FloatArray | None = None) -> IntArray:

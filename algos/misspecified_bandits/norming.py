@@ -166,8 +166,9 @@ def isotropy(X: Any, queried: IntArray, k: int, *, rng: np.random.Generator, n_s
     d = int(X.shape[1])
     rows = X[queried]
     rows = (rows.toarray() if is_sparse(rows) else rows).astype(np.float64)
-    sizes = np.sqrt(np.mean(rows * rows, axis=0))
-    dead = sizes == 0.0
+    largest = np.max(np.abs(rows), axis=0)
+    dead = largest == 0.0
+    sizes = largest * np.sqrt(np.mean((rows / np.where(dead, 1.0, largest)) ** 2, axis=0))
     units = rows / np.where(dead, 1.0, sizes)
     supports = _supports_to_look_at(d, k, rng, n_supports)
     coherence = mutual_coherence(units)
@@ -198,7 +199,7 @@ def mutual_coherence(rows: Any) -> float:
     >>> round(mutual_coherence(np.array([[1.0, 1.0], [0.0, 1.0]])), 9)
     0.707106781
     """
-    table = (rows.tocsc() if is_sparse(rows) else rows).astype(np.float64)
+    table = _with_entries_below_one(rows)
     d, largest = table.shape[1], 0.0
     squares = np.asarray(table.multiply(table).sum(axis=0)).ravel() if is_sparse(table) else np.einsum("ij,ij->j", table, table)
     lengths = np.sqrt(squares)
@@ -209,6 +210,21 @@ def mutual_coherence(rows: Any) -> float:
         np.fill_diagonal(products[first:], 0.0)
         largest = max(largest, float(products.max(initial=0.0)))
     return min(largest, 1.0)
+
+
+def _with_entries_below_one(rows: Any) -> Any:
+    """Return the table with every column divided by its largest entry, so that squares do not overflow; by columns if it is sparse."""
+    if not is_sparse(rows):
+        table = rows.astype(np.float64)
+        return table / _not_zero(np.max(np.abs(table), axis=0))
+    import scipy.sparse as sp
+
+    columns = sp.csc_array(rows).astype(np.float64)
+    return sp.csc_array(columns @ sp.diags_array(1.0 / _not_zero(abs(columns).max(axis=0).toarray().ravel())))
+
+
+def _not_zero(sizes: FloatArray) -> FloatArray:
+    return np.where(sizes == 0.0, 1.0, sizes)
 
 
 def too_coherent(X: Any, s: int, rng: np.random.Generator) -> tuple[bool, float]:

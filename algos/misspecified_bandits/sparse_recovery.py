@@ -11,7 +11,14 @@ from algos.common.linear_programs import chebyshev_fit
 from algos.common.randomness import RandomStateLike
 from algos.common.validation import check_option, check_range, is_sparse
 from algos.misspecified_bandits._learner import PlannedLearner
-from algos.misspecified_bandits._sparse_fits import best_support, hard_thresholding, lasso_support, least_squares_on, orthogonal_matching
+from algos.misspecified_bandits._sparse_fits import (
+    best_support,
+    check_scales,
+    hard_thresholding,
+    lasso_support,
+    least_squares_on,
+    orthogonal_matching,
+)
 from algos.misspecified_bandits._supports import count_supports
 from algos.misspecified_bandits.bounds.sparse_recovery import recovery_error, recovery_queries, recovery_suboptimality
 from algos.misspecified_bandits.norming import isotropy, too_coherent
@@ -210,6 +217,7 @@ class SparseRecoveryBandit(PlannedLearner):
         values = np.array([self._means[action] for action in known.tolist()])
         unit = float(np.max(np.abs(values))) or 1.0  # squares of rewards must not overflow
         support = self._found(rows, values / unit, unit)
+        check_scales(rows[:, support], values)
         if support.size and self.method == "chebyshev":
             coef[support] = chebyshev_fit(rows[:, support], values).coef
         elif support.size:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from algos.common.guarantees import Guarantee
 from algos.common.linear_programs import chebyshev_fit
 from algos.common.validation import check_option, check_range
-from algos.misspecified_bandits._sparse_fits import best_support, hard_thresholding, least_squares_on, orthogonal_matching
+from algos.misspecified_bandits._sparse_fits import best_support, check_scales, hard_thresholding, least_squares_on, orthogonal_matching
 from algos.misspecified_bandits._supports import count_supports
 
 __all__ = ["SparseMisspecifiedRegressor"]
@@ -113,7 +113,7 @@ class SparseMisspecifiedRegressor(RegressorMixin, BaseEstimator):  # type: ignor
         Raises
         ------
         ValueError
-            A parameter outside its range, or data that are malformed or not finite.
+            A parameter outside its range, data that are malformed or not finite, or coefficients beyond 1e305.
         LinearProgramError
             The final fit failed its check, which takes numbers of very different sizes within one column.
         """
@@ -166,6 +166,7 @@ class SparseMisspecifiedRegressor(RegressorMixin, BaseEstimator):  # type: ignor
         return find(X, y, s, base), None
 
     def _set_model(self, X: FloatArray, y: FloatArray, support: npt.NDArray[np.int64], base: FloatArray | None) -> None:
+        check_scales(X[:, support], y)
         n_base = 0 if base is None else 1
         columns = X[:, support] if base is None else np.hstack([base, X[:, support]])
         if not columns.shape[1]:

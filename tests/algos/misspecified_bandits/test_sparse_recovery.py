@@ -222,6 +222,28 @@ def test_isotropic_columns_are_recovered_from_few_actions_whatever_the_table_is(
         assert other.coef_ == pytest.approx(learner.coef_, abs=1e-6)  # float32
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_extreme_units_change_nothing(method):
+    X, theta = signs(15, 200, 20), model(15, 20, 2)
+    mean = X @ theta
+    plain = play(SparseRecoveryBandit(s=2, eps=0.01, random_state=0, method=method), X, mean)
+    for unit, worth in ((1e-150, 1.0), (1e200, 1e100), (1e-100, 1e-200)):
+        other = play(SparseRecoveryBandit(s=2, eps=0.01 * worth, random_state=0, method=method), X * unit, mean * worth)
+        assert other.history_.questions.tolist() == plain.history_.questions.tolist()
+        assert other.support_.tolist() == plain.support_.tolist() == np.flatnonzero(theta).tolist()
+        assert other.coherence_ == pytest.approx(plain.coherence_, rel=ROUNDING)
+        assert other.norming_ == pytest.approx(plain.norming_, rel=ROUNDING)
+    with pytest.raises(ValueError, match="rescale"):
+        play(SparseRecoveryBandit(s=2, eps=0.01, random_state=0, method=method), X * 1e-200, mean * 1e200)
+
+
+def test_actions_that_are_all_zero_are_chosen_by_their_rewards():
+    learner = play(SparseRecoveryBandit(s=2, eps=0.1, random_state=0), np.zeros((10, 3)), np.arange(10.0))
+    assert learner.recommend() == 9
+    assert not learner.coef_.any()
+    assert not learner.guarantee_.holds
+
+
 def test_checking_the_favourite_ends_with_an_observed_action():
     X, theta = signs(12, 400, 30), model(12, 30, 2)
     mean = X @ theta + np.random.default_rng(12).uniform(-0.3, 0.3, 400)

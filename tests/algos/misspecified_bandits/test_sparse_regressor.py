@@ -79,6 +79,12 @@ def test_extreme_units(method, size):
     assert there.eps_lower_ / size == pytest.approx(here.eps_lower_, rel=HIGHS)
 
 
+def test_coefficients_that_overflow_are_refused():
+    X, y, _ = table(5, 30, 6, 2, 0.1)
+    with pytest.raises(ValueError, match="rescale"):
+        SparseMisspecifiedRegressor(2).fit(X * 1e-200, y * 1e200)
+
+
 def test_a_constant_needs_no_column():
     X = np.random.default_rng(0).standard_normal((20, 4))
     for method in ("chebyshev", "omp", "htp"):
