@@ -120,18 +120,22 @@ class AnswerLog:
             Lengths that differ, an unknown question, a value that is not finite, or, in an exact log, a second answer to a question that
             differs from the first.
         """
-        asked, given = np.atleast_1d(np.asarray(questions)), np.atleast_1d(np.asarray(values, dtype=np.float64))
+        asked, given = np.asarray(questions), np.asarray(values, dtype=np.float64)
+        if asked.ndim == 0:
+            asked = asked.reshape(1)
+        if given.ndim == 0:
+            given = given.reshape(1)
         if asked.size and asked.dtype.kind not in "iu":
             raise TypeError(f"actions of dtype {asked.dtype} are not indices; give integers from 0 to {self.n - 1}")
         if asked.ndim != 1 or asked.shape != given.shape:
             raise ValueError(f"actions have shape {asked.shape}, rewards {given.shape}; give one reward per action")
-        if asked.size and not (int(asked.min()) >= 0 and int(asked.max()) < self.n):
-            wrong = int(asked.min()) if int(asked.min()) < 0 else int(asked.max())
+        pairs = asked.tolist(), given.tolist()  # and Python's own loops from here: most calls bring one answer
+        if asked.size and not (min(pairs[0]) >= 0 and max(pairs[0]) < self.n):
+            wrong = min(pairs[0]) if min(pairs[0]) < 0 else max(pairs[0])
             raise ValueError(f"action {wrong} is unknown; actions are numbered from 0 to {self.n - 1}")
-        if not np.all(np.isfinite(given)):
+        if not all(map(math.isfinite, pairs[1])):
             place = int(np.flatnonzero(~np.isfinite(given))[0])
             raise ValueError(f"the reward of action {asked[place]} is {given[place]}; leave out queries that failed")
-        pairs = asked.tolist(), given.tolist()
         if self.exact:
             self._refuse_contradictions(*pairs)
         return pairs
