@@ -158,7 +158,7 @@ def error_of_means(*, error: float) -> float:
     title="all means are right at once",
     plain="With the number of repeats that the formula gives, the means of all actions are within e of their expectations at once, with "
     "probability 1 - delta.",
-    tex=r"m=\Bigl\lceil\frac{2\sigma^2\ln(2Q/\delta)}{e^2}\Bigr\rceil",
+    tex=r"m=\left\lceil\frac{2\sigma^2\ln(2Q/\delta)}{e^2}\right\rceil",
 )
 def largest_error_of_a_mean(inst: Instance, rng: np.random.Generator, impl: Any) -> float:
     """Return the largest error of a mean; a mean of Gaussians is drawn at once."""
