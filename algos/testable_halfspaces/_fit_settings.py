@@ -8,6 +8,7 @@ import numpy as np
 from algos.common.validation import check_option, check_range
 from algos.testable_halfspaces._arguments import checked_sigma
 from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
+from algos.testable_halfspaces.calibration import CONFIDENCE, null_rank
 from algos.testable_halfspaces.quartic_forms import MAX_SOS_FEATURES
 
 __all__ = ["Settings"]
@@ -47,6 +48,8 @@ class Settings:
         noise = check_option(e.noise, ("agnostic", "massart"), name="noise")
         if noise == "massart" and e.eta is None:
             raise ValueError("eta is missing: noise='massart' needs a bound on the flip probability; noise='agnostic' assumes none")
+        if noise == "agnostic" and e.eta is not None:
+            raise ValueError(f"eta={e.eta!r} with noise='agnostic', which assumes no flip probability; give noise='massart', or eta=None")
         eta = 0.0 if e.eta is None else check_range(e.eta, name="eta", low=0.0, high=0.5, high_open=True)
         return cls(
             noise=noise,
@@ -72,6 +75,12 @@ class Settings:
             n_jobs=e.n_jobs,
             verbose=int(e.verbose),
         )
+
+    def check_simulations(self) -> None:
+        """Raise if there are too few simulated tables for the level."""
+        if self.marginal is not None and self.calibration == "simulate":
+            half, sure = self.n_calibration - self.n_calibration // 2, CONFIDENCE if self.guarantee == "tolerance" else None
+            null_rank(half, self.delta_complete / 2.0, sure)
 
     def quartic(self, d: int) -> bool:
         """Whether quartic forms are built for so many columns of mapped rows, or raise if that was asked for and is too much."""

@@ -1,6 +1,7 @@
 """The steps of a fit: folds, candidates, the choice among them, certificate and tests. No scikit-learn here."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -116,11 +117,16 @@ def learn(
     """Fit the map and the path of candidates on the chosen rows; further options go to `ramp_path`."""
     every = np.ones(X.shape[1], dtype=bool)
     given = chosen_rows(X, chosen, every)
+    from sklearn.exceptions import ConvergenceWarning
+
     target = TargetMap.fit(given, transform, lift=lift)
     if not target.columns.all():
         given = chosen_rows(X, chosen, target.columns)
     rows, own = target.rows(given, lift=lift, stream=is_on_disk(X)), labels[chosen]
-    return Learned(target, rows, own, ramp_path(rows, own, random_state=rng, **options))
+    with warnings.catch_warnings():
+        # a descent that was cut short is a candidate like any other, its certificate measures the gradient; `candidates_` tells
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return Learned(target, rows, own, ramp_path(rows, own, random_state=rng, **options))
 
 
 @dataclass(frozen=True, eq=False)

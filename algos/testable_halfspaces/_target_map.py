@@ -21,6 +21,9 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Transform = Literal["whiten", "standardize"] | None
 
+_SHORTEST = 1e-153
+"""Columns of a smaller spread, whose squares underflow, count as constant."""
+
 _DEPENDENT = 1e-12
 """A column whose square distance from the span of those before it is a smaller share of its square length counts as dependent."""
 
@@ -189,7 +192,7 @@ def _independent(moments: FloatArray) -> BoolArray:
     """Return the columns that do not depend on those before them."""
     d = len(moments)
     lengths = np.sqrt(np.maximum(np.diag(moments), 0.0))
-    kept = lengths > 1e-150
+    kept = lengths > _SHORTEST
     scaled = moments / np.outer(np.where(kept, lengths, 1.0), np.where(kept, lengths, 1.0))
     residual, basis = np.ones(d), np.zeros((0, d))  # a Cholesky factorisation that passes over dependent columns
     for j in range(d):

@@ -50,6 +50,9 @@ THEORY_LIMITS: dict[str, tuple[float, float]] = {
 MAX_ROWS = 50_000
 """Rows of a simulated table. Statistics of fewer rows spread more, so that thresholds for a larger table are wider than they need be."""
 
+CONFIDENCE = 0.99
+"""With which thresholds of ``guarantee="tolerance"`` have their level by default."""
+
 _UNBOUNDED = 1e30  # an infinite statistic (moments of an empty band) counts as this, so that means and deviations stay finite
 _SMALLEST_SD = 1e-7  # after whitening on the same rows mean and covariance differ from 0 and I by rounding alone, which must not reject
 _KEPT = 32  # calibrations kept in memory
@@ -156,7 +159,7 @@ def calibrate(
     marginal: Marginal = "gaussian",
     mode: Mode = "simulate",
     guarantee: Literal["rank", "tolerance"] = "rank",
-    confidence: float = 0.99,
+    confidence: float = CONFIDENCE,
     level: float = 0.05,
     n_calibration: int = 199,
     certify: bool | None = None,

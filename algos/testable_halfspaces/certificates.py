@@ -84,7 +84,8 @@ def certify(
     Raises
     ------
     ValueError
-        One class or more than two, `eta` missing or at least 1/2, NaN or infinite entries, sizes that do not fit.
+        One class or more than two; `eta` missing or at least 1/2, or given with ``noise="agnostic"``, which would ignore it; NaN or
+        infinite entries; sizes that do not fit.
     TypeError
         `w` is neither an array nor a fitted linear classifier.
 
@@ -109,7 +110,13 @@ def certify(
     check_option(transform, ("whiten", None), name="transform")
     if noise == "massart":
         eta = _check_eta(eta)
+    elif eta is not None or np.size(etas):
+        raise ValueError(
+            f"eta={eta!r}, etas={etas!r} with noise='agnostic', which assumes no flip probability; give noise='massart' or neither"
+        )
     normal, lift, given = _classifier(w, intercept)
+    if isinstance(sigmas, str):
+        check_option(sigmas, ("auto",), name="sigmas")
     source = row_source(X)
     labels, classes = _two_classes(y, source.n_rows, given)
     T = whitening_map(source, lift=lift) if transform else None
@@ -130,7 +137,8 @@ def certify(
 def _classifier(w: Any, intercept: float | None) -> tuple[FloatArray, bool, Any]:
     """Return the normal (with its intercept last), whether there is one, and the classes if they are known."""
     if hasattr(w, "coef_"):
-        normal = np.ravel(np.asarray(w.coef_, dtype=np.float64))
+        dense = w.coef_.toarray() if hasattr(w.coef_, "toarray") else w.coef_  # LogisticRegression.sparsify
+        normal = np.ravel(np.asarray(dense, dtype=np.float64))
         if np.ndim(w.coef_) == 2 and np.shape(w.coef_)[0] != 1:
             raise ValueError(
                 f"w has coefficients for {np.shape(w.coef_)[0]} classes; certify two classes at a time, as OneVsRest fits them"

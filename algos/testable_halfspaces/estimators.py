@@ -56,7 +56,8 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
         ``"agnostic"`` assumes nothing about labels and proves how many mistakes every halfspace makes. ``"massart"``: labels are flipped
         independently with probability at most `eta`; a bound on the excess error is proved.
     eta : float, optional
-        Bound on the flip probability in [0, 1/2), needed for ``"massart"``. It is an assumption that no data can test.
+        Bound on the flip probability in [0, 1/2), needed for ``"massart"`` and refused otherwise. It is an assumption that no data can
+        test.
     eps : float, "auto" or None, default=None
         Excess error that is good enough. None accepts every certificate that is not vacuous. ``"auto"`` (Massart): as good as if the
         marginal were Gaussian, see `minimal_eps`. A number out of reach is refused, see `force`.
@@ -132,7 +133,8 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
     direction_ : ndarray of shape (n_features,) or None
         Unit vector u of the test that failed most clearly: the rows' <u, x> are not those of the target.
     candidates_ : structured ndarray
-        One entry for each width: ``sigma, loss, gradient_norm, n_iter, n_mistakes, status, start, promise, certified, w``. `promise` is
+        One entry for each width: ``sigma, loss, gradient_norm, n_iter, n_mistakes, status, start, promise, certified, w``. A `status` of
+        ``"max_iter"`` is no cause for a warning: what is proved rests on the gradient measured, not on its being zero. `promise` is
         what the learning rows expect of a certificate (tangent of the excluded angle, or the share of mistakes of every halfspace), NaN
         where that was not looked at.
     coef_ : ndarray of shape (1, n_features)
@@ -163,9 +165,12 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
     Notes
     -----
     Time: O(n d) for each descent step, :math:`n d^4/4` for the fourth moments, and the simulation, which is `n_calibration` times the
-    tests on up to 50,000 rows. A table in a memory-mapped file is read in blocks; only its bands are kept.
+    tests on up to 50,000 rows. A simulated table costs at least about :math:`d^6` operations: little up to 10 columns, a second or two with
+    30, ten or more with 50, where `n_jobs`, a smaller `max_quartic_dim` or ``calibration="theory"`` save most of an hour. A table in a
+    memory-mapped file is read in blocks; only its bands are kept.
 
-    The rows that certify have no part in the choice of the halfspace or of the band, so that all of `delta` goes to one certificate.
+    The rows that certify have no part in the choice of the halfspaces and bands that they certify: one with agnostic noise, two with
+    Massart noise, of which the better certificate is kept and among which `delta` is divided.
 
     References
     ----------
@@ -267,6 +272,7 @@ class TestableHalfspace(CertifiedClassifier, ClassifierMixin, BaseEstimator):  #
             Columns are left out, or the tests pass and the certificate is not good enough.
         """
         settings = Settings.of(self)
+        settings.check_simulations()
         X, targets = validate_data(self, X, y, dtype=(np.float64, np.float32))
         labels = self._labels(targets)
         n, rng = len(labels), as_generator(self.random_state)

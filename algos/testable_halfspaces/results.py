@@ -31,7 +31,7 @@ class DistributionRejected(RuntimeError):
 
 
 class DistributionRejectedWarning(UserWarning):
-    """A fitted halfspace predicts, but nothing is certified about it, since a test of the marginal failed."""
+    """A fitted halfspace predicts, but is not accepted, since a test of the marginal failed; its certificate may hold all the same."""
 
 
 class InfeasibleEps(ValueError):

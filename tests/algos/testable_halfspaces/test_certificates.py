@@ -640,6 +640,9 @@ def test_quartic_form_has_a_limit_on_columns():
         ({"y": np.ones(9)}, ValueError, "y has shape"),
         ({"noise": "tsybakov"}, ValueError, "noise='tsybakov'"),
         ({"noise": "massart"}, ValueError, "eta is missing"),
+        ({"eta": 0.1}, ValueError, "eta=0.1, .* with noise='agnostic'"),
+        ({"etas": [0.1]}, ValueError, "with noise='agnostic'"),
+        ({"sigmas": "wide"}, ValueError, "sigmas='wide'"),
         ({"sigmas": []}, ValueError, "sigmas is empty"),
         ({"sigmas": [0.0]}, ValueError, "sigmas=0.0"),
         ({"transform": "pca"}, ValueError, "transform='pca'"),
@@ -654,6 +657,13 @@ def test_certify_refuses_bad_input(change, error, message):
     arguments = {"X": rng.standard_normal((10, 2)), "y": np.arange(10) % 2, "w": [1.0, 0.0]} | change
     with pytest.raises(error, match=message):
         certify(**arguments)
+
+
+def test_sparse_coefficients_are_read():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 2)), np.arange(60) % 2
+    classifier = LogisticRegression().fit(X, y)
+    assert certify(X, y, classifier).to_json() == certify(X, y, classifier.sparsify()).to_json()
 
 
 def test_certify_refuses_many_classes_and_a_second_intercept():

@@ -1,5 +1,6 @@
 """TestableHalfspace: what is accepted and why, attributes that mean what they say, and messages that name the argument."""
 
+import functools
 import pickle
 
 import numpy as np
@@ -15,7 +16,9 @@ from algos.testable_halfspaces import (
     DistributionRejectedWarning,
     InfeasibleEps,
     TestableHalfspace,
+    _fit_steps,
     agnostic_certificate,
+    estimators,
     exact_halfspace_error,
     make_halfspace,
     massart_certificate,
@@ -101,7 +104,9 @@ def test_intercept_and_whitening_are_undone_in_the_users_columns(noise):
     mix, shift = np.array([[2.0, 0.0], [1.0, 0.3]]), np.array([5.0, -3.0])
     X, y, _ = make_halfspace(20_000, 2, noise="rcn", rate=0.05, random_state=rng)
     X = X @ mix + shift
-    model = TestableHalfspace(noise, eta=0.05, target_transform="whiten", n_calibration=79, random_state=0).fit(X, y)
+    model = TestableHalfspace(
+        noise, eta=0.05 if noise == "massart" else None, target_transform="whiten", n_calibration=79, random_state=0
+    ).fit(X, y)
     assert model.accepted_
     np.testing.assert_array_equal(model.predict(X), np.where(X @ model.coef_[0] + model.intercept_[0] >= 0, 1.0, -1.0))
     rows = model.fold_ids_ == 1 if noise == "massart" else slice(None)
@@ -328,8 +333,8 @@ def test_copies_behave_alike(massart, plane):
 def test_one_column(plane):
     X = plane.X[:, :1]
     y = np.where(X[:, 0] > 0, 1, 0) ^ (np.arange(len(X)) % 10 == 0)
-    for noise, value in (("massart", 0.0), ("agnostic", None)):
-        model = TestableHalfspace(noise, eta=0.1, fit_intercept=False, n_calibration=79, random_state=0).fit(X, y)
+    for noise, eta, value in (("massart", 0.1, 0.0), ("agnostic", None, None)):
+        model = TestableHalfspace(noise, eta=eta, fit_intercept=False, n_calibration=79, random_state=0).fit(X, y)
         assert model.accepted_
         if value is not None:
             assert model.eps_hat_ == value  # the only rival is the reverse
@@ -420,6 +425,7 @@ def test_verbose_names_the_steps_and_the_verdict(plane, capsys):
         ({"noise": "massart", "eta": 0.5}, r"eta=0.5 is outside \[0, 0.5\)"),
         ({"noise": "massart", "eta": -0.1}, r"eta=-0.1 is outside \[0, 0.5\)"),
         ({"noise": "massart", "eta": float("nan")}, r"eta=nan is outside"),
+        ({"eta": 0.1}, r"eta=0.1 with noise='agnostic', which assumes no flip probability"),
         ({"noise": "rcn"}, r"noise='rcn' is not known; choose one of 'agnostic', 'massart'"),
         ({"eps": 0.0}, r"eps=0.0 is outside \(0, inf\)"),
         ({"eps": -1.0}, r"eps=-1.0 is outside"),
@@ -448,6 +454,26 @@ def test_verbose_names_the_steps_and_the_verdict(plane, capsys):
 def test_parameters_are_refused_by_name(plane, options, message):
     with pytest.raises(ValueError, match=message):
         TestableHalfspace(**options).fit(plane.X[:100], plane.y[:100])
+
+
+def test_too_few_simulations_are_refused_before_anything_is_learned(plane, monkeypatch):
+    monkeypatch.setattr(estimators, "learn", None)
+    with pytest.raises(ValueError, match="n_calibration gives 10 ranked tables"):
+        TestableHalfspace(n_calibration=20).fit(plane.X[:100], plane.y[:100])
+
+
+def test_a_descent_that_was_cut_short_is_said_in_the_table_and_not_by_a_warning(monkeypatch):
+    """The estimator has no `max_iter` to raise, and its certificate measures the gradient that is left."""
+    X, y, _ = make_halfspace(400, 3, noise="rcn", rate=0.1, random_state=0)
+    monkeypatch.setattr(_fit_steps, "ramp_path", functools.partial(_fit_steps.ramp_path, max_iter=1))
+    model = TestableHalfspace(**CHEAP).fit(X, y)  # warnings are errors here
+    assert "max_iter" in model.candidates_["status"]
+
+
+def test_columns_of_any_unit_are_kept():
+    X, y, _ = make_halfspace(400, 3, noise="rcn", rate=0.1, random_state=0)
+    model = TestableHalfspace(target_transform="standardize", marginal=None, **CHEAP).fit(1e-150 * X, y)
+    assert model.columns_.all()
 
 
 @pytest.mark.parametrize(
