@@ -141,22 +141,34 @@ class View:
         mapped = np.asarray(mapped / length, dtype=np.float64)
         along = given / length  # the same margin, from the original coordinates: its rounding does not depend on T
         project = np.ascontiguousarray(T @ orthonormal_complement(mapped))
-        pieces = [_measure(block.X, block.start, along, None if transform is None else T, lift) for block in source]
-        t, rho, blur = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+        pieces: tuple[list[FloatArray], ...] = ([], [], [])
+        for block in source:
+            for column, piece in zip(pieces, _measure(block.X, block.start, along, None if transform is None else T, lift), strict=True):
+                column.append(piece)
+        t, rho, blur = (_joined(column) for column in pieces)
         return cls(source, mapped, project, lift, t, rho, blur)
 
     def coordinates(self, chosen: npt.NDArray[np.bool_]) -> FloatArray:
         """Return z of the chosen rows, in order."""
-        parts = []
+        z = np.empty((int(np.count_nonzero(chosen)), self.k))
+        filled = 0
         for block in self.source:
             here = chosen[block.start : block.stop]
             if here.any():
                 rows = np.asarray(block.X if here.all() else block.X[here], dtype=np.float64)
+                part = z[filled : filled + len(rows)]
+                np.matmul(rows, self.project[: rows.shape[1]], out=part)
                 if self.lift:
-                    parts.append(rows @ self.project[:-1] + self.project[-1])
-                else:
-                    parts.append(rows @ self.project)
-        return np.ascontiguousarray(np.concatenate(parts)) if parts else np.empty((0, self.k))
+                    part += self.project[-1]
+                filled += len(rows)
+        return z
+
+
+def _joined(pieces: list[FloatArray]) -> FloatArray:
+    """Join columns and let go of the pieces, so that a long table is held twice for one column at a time."""
+    whole = np.concatenate(pieces)
+    pieces.clear()
+    return whole
 
 
 def _measure(

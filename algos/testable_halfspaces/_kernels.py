@@ -22,6 +22,7 @@ Table = npt.NDArray[np.floating]
 
 _REASSOCIATE = {"reassoc", "contract"}
 _CHUNK = 512  # margins, slopes and the rows of a chunk fit the first-level cache up to some 40 columns
+_LENGTH_EVERY = 256  # steps between corrections of the length: its error grows by a rounding or so per step
 _V = "Array(f8, 1, 'C', True)"
 _TABLES = ("Array(f8, 2, 'C', True)", "Array(f4, 2, 'C', True)")
 
@@ -113,32 +114,60 @@ def ramp_curvature(X: Table, y: Array, w: Array, u: Array, sigma: float, total: 
 def psgd_rows(X: Table, y: Array, w: Array, sigma: float, step: float, first: int, stride: int, kept: Array) -> int:
     """Descend one row at a time, top to bottom, w kept on the unit sphere in place; store every `stride`-th iterate from `first` on.
 
-    Returns the number of iterates stored in the rows of `kept`.
+    The unit vector is `scale` times the numbers in w, whose length is corrected now and then. A step is ``w (1 - c t) + c x`` before it is
+    normalised; so the next row's margin follows from its margin before the step and the product of the two rows, both of which the
+    processor has ready by then, and the squared length ``1 + c^2 (|x|^2 - t^2)`` needs no sum either. Returns the number of iterates
+    stored in the rows of `kept`.
     """
-    d = w.shape[0]
+    n, d = X.shape
     inverse = 1.0 / sigma
     stored = 0
     due = first
-    for i in range(X.shape[0]):
-        margin = 0.0
+    scale = 1.0
+    length = 1.0
+    ahead = 0.0
+    if n > 0:
         for j in range(d):
-            margin += np.float64(X[i, j]) * w[j]
+            ahead += np.float64(X[0, j]) * w[j]
+    for i in range(n):
+        following = min(i + 1, n - 1)
+        margin = scale * ahead
+        ahead = 0.0
+        for j in range(d):
+            ahead += np.float64(X[following, j]) * w[j]
         a = abs(margin) * inverse
         if a < 0.5:
+            cross = 0.0
+            square = 0.0
+            for j in range(d):
+                x = np.float64(X[i, j])
+                cross += x * np.float64(X[following, j])
+                square += x * x
             r = max(3.0 * a - 0.5, 0.0)
             c = step * y[i] * 1.5 * inverse * (1.0 - r * r * (3.0 - 2.0 * r))
+            share = 1.0 - c * margin
+            gain = c * length
+            ahead = share * ahead + gain * cross
+            for j in range(d):
+                w[j] = share * w[j] + gain * X[i, j]
+            root = np.sqrt(1.0 + c * c * max(square - margin * margin, 0.0))
+            scale /= root
+            length *= root
+        if i + 1 == due or i % _LENGTH_EVERY == _LENGTH_EVERY - 1 or i + 1 == n:
             norm = 0.0
             for j in range(d):
-                w[j] += c * (X[i, j] - margin * w[j])
                 norm += w[j] * w[j]
-            scale = 1.0 / np.sqrt(norm)
+            correction = 1.0 / np.sqrt(norm)
             for j in range(d):
-                w[j] *= scale
-        if i + 1 == due and stored < kept.shape[0]:
-            for j in range(d):
-                kept[stored, j] = w[j]
-            stored += 1
-            due += stride
+                w[j] *= correction
+            ahead *= correction
+            scale = 1.0
+            length = 1.0
+            if i + 1 == due and stored < kept.shape[0]:
+                for j in range(d):
+                    kept[stored, j] = w[j]
+                stored += 1
+                due += stride
     return stored
 
 
