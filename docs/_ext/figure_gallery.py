@@ -14,7 +14,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-SYSTEMS = {"lp_embeddings": "lp embeddings", "testable_halfspaces": "testable halfspaces"}
+SYSTEMS = {"lp_embeddings": "lp embeddings", "testable_halfspaces": "testable halfspaces", "misspecified_bandits": "misspecified bandits"}
 
 HEADER = """\
 Gallery

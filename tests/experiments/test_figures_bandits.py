@@ -1,0 +1,99 @@
+"""Figures of misspecified bandits: facts that could be false, on instances that take tenths of a second."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments import figures
+from experiments.figures.misspecified_bandits import certificate_width, queries_needed
+
+ROUNDING = 1e-9  # sums of a few numbers of size one, in units of eps
+
+
+def texts(name: str, arrays: dict[str, np.ndarray]) -> list[str]:
+    figure = figures.draw(f"misspecified_bandits/{name}", arrays)
+    legends = [legend for legend in (*figure.legends, *(axes.get_legend() for axes in figure.axes)) if legend]
+    shown = [*(text for axes in figure.axes for text in axes.texts), *(text for legend in legends for text in legend.texts)]
+    return [text.get_text() for text in shown]
+
+
+# ------------------------------------------------------------------------------------------------ queries
+
+
+@pytest.fixture(scope="module")
+def queries() -> dict[str, np.ndarray]:
+    small = replace(
+        queries_needed.QUICK,
+        actions=150,
+        features=5,
+        inverse_eps=(2.5, 5.0),
+        feature_counts=(3, 6),
+        sparsities=(1, 2, 3),
+        small=(40, 4, 0.3),
+        tables=2,
+    )
+    return queries_needed.compute(small)
+
+
+def test_no_search_passes_its_bound_nor_its_candidates(queries: dict[str, np.ndarray]) -> None:
+    assert queries["lengths"].tolist() == [2, 2, 3]
+    worst = queries["suboptimality"].max(axis=(0, 1))
+    assert (worst <= np.array([4, 4, 2, 4, 4]) + ROUNDING).all()
+    assert worst[2] > 1.5  # the error against the queried actions is felt
+    assert (queries["queries"] <= np.minimum(queries["points"][:, None, None, 0], queries["candidates"][:, None, :1])).all()
+    assert (queries["queries"][..., 3] >= 1).all()
+    assert queries["queries"][..., 3].max() < queries["queries"][0, :, 2].min()  # elimination needs far fewer than hulls
+
+
+def test_hulls_do_not_depend_on_eps_and_candidates_grow_as_its_square(queries: dict[str, np.ndarray]) -> None:
+    np.testing.assert_array_equal(queries["queries"][0, :, 2], queries["queries"][1, :, 2])
+    # by hand: on the line a net of radius .3 has ceil(1/.3) = 4 weights; 4 supports, and 1 direction of 2 signs on each
+    assert queries["candidates"][4].tolist() == [16, 8]
+    finer = np.array([queries_needed._candidates(10, 2, eps)[0] for eps in (0.01, 0.005)])
+    assert finer[1] / finer[0] == pytest.approx(4.0, rel=0.05)  # edges of the grid
+
+
+def test_queries_figure_names_what_it_shows(queries: dict[str, np.ndarray]) -> None:
+    shown = texts("queries_needed", queries)
+    assert set(queries_needed.METHODS) <= set(shown)
+    assert {"all 150 actions", "all 40 actions", "candidates"} <= set(shown)
+    assert f"{queries['queries'][..., 3].max():.0f} anywhere" in queries_needed.describe(queries).answer
+
+
+def test_opponent_keeps_the_search_alive() -> None:
+    from algos.misspecified_bandits import AdaptiveAdversary, OptimisticElimination, make_sparse_gaussian, run
+
+    counts = []
+    for seed in range(4):
+        made = make_sparse_gaussian(100, 4, 2, 0.15, random_state=seed)
+        resisted, plain = OptimisticElimination(2, 0.15), OptimisticElimination(2, 0.15)
+        opponent = AdaptiveAdversary(made.X, made.theta, 0.15, choose=queries_needed.keep_most(resisted))
+        counts.append((run(opponent, resisted, budget=None).n_pulls, run(made.env(), plain, budget=None).n_pulls))
+        assert not resisted.model_refuted_
+    assert sum(resisted for resisted, _ in counts) > sum(plain for _, plain in counts)
+
+
+# ------------------------------------------------------------------------------------------------ certificates
+
+
+def test_certificates_hold_and_fall_with_every_answer() -> None:
+    arrays = certificate_width.compute(replace(certificate_width.QUICK, actions=80, answers=(2, 5, 10, 25), tables=4))
+    assert (arrays["certificate"] >= arrays["suboptimality"] - certificate_width.ROUNDING).all()
+    assert (arrays["eps_min"] <= 1 + certificate_width.ROUNDING).all()
+    assert (np.diff(arrays["eps_min"], axis=1) >= -ROUNDING).all()  # more answers can only rule models out
+    assert (np.median(arrays["certificate"], axis=2)[:, 0] > np.median(arrays["certificate"], axis=2)[:, -1]).all()
+    assert "0 of 48 certificates are below the truth" in certificate_width.describe(arrays).answer
+    lying = dict(arrays, certificate=np.zeros_like(arrays["certificate"]))
+    false = np.count_nonzero(arrays["suboptimality"] > certificate_width.ROUNDING)
+    assert false > 0
+    assert f"{false} of 48 certificates are below the truth" in certificate_width.describe(lying).answer
+    assert {"certified", "true", "2 ε"} <= set(texts("certificate_width", arrays))
+
+
+def test_same_seed_same_arrays_for_any_number_of_jobs() -> None:
+    small = replace(certificate_width.QUICK, actions=40, answers=(3, 6), tables=2)
+    first, second = (certificate_width.compute(small, jobs=jobs) for jobs in (1, 2))
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+    assert not np.array_equal(first["certificate"], certificate_width.compute(replace(small, seed=1))["certificate"])
