@@ -14,7 +14,7 @@ import numpy.typing as npt
 from algos.common.blocks import RowSource
 from algos.common.spectral import largest_eigenvalue_upper
 from algos.testable_halfspaces import bounds
-from algos.testable_halfspaces._geometry import TINY_SQUARE
+from algos.testable_halfspaces._geometry import TINY_SQUARE, length_of
 from algos.testable_halfspaces._push import combined_form, rounding
 from algos.testable_halfspaces._sos import form_bound
 from algos.testable_halfspaces.disagreement import COUNT_SLACK, majorants
@@ -79,7 +79,7 @@ def plain_view(source: RowSource, w: FloatArray, lift: bool, transform: FloatArr
         square = np.sum(image * image, axis=1) + (w.size + 2) * TINY_SQUARE
         reach = np.sqrt(np.maximum(square - t * t, 0.0) + 8.0 * roundings * square)
         lengths = np.sqrt(np.sum(rows * rows, axis=1) + (w.size + 2) * TINY_SQUARE)
-        blur = 4.0 * roundings * lengths * float(np.linalg.norm(along))
+        blur = 4.0 * roundings * lengths * length_of(along)
         kept = np.flatnonzero(np.abs(t) <= np.maximum(half_width, reach * (tangent * (1.0 + 1e-12)) + blur))
         z = image[kept] @ frame
         parts.append((t, blur, kept + block.start, z, np.sqrt(np.sum(z * z, axis=1)), reach[kept]))

@@ -16,7 +16,7 @@ from algos.common.spectral import orthonormal_complement
 from algos.common.validation import canonical_array, check_finite_rows
 from algos.testable_halfspaces._arguments import unit_direction
 
-__all__ = ["MAX_CONDITION", "TINY_SQUARE", "View", "is_invertible", "row_source", "whitening_map"]
+__all__ = ["MAX_CONDITION", "TINY_SQUARE", "View", "is_invertible", "length_of", "row_source", "whitening_map"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -78,6 +78,12 @@ def is_invertible(T: npt.NDArray[Any], m: int) -> bool:
 def _lifted(rows: npt.NDArray[Any], lift: bool) -> FloatArray:
     rows = np.asarray(rows, dtype=np.float64)
     return np.column_stack([rows, np.ones(len(rows))]) if lift else rows
+
+
+def length_of(v: FloatArray) -> float:
+    """Return the length of a vector whose squares may overflow or underflow: its unit is one over that of the rows."""
+    largest = float(np.max(np.abs(v), initial=0.0))
+    return largest * float(np.linalg.norm(v / largest)) if 0.0 < largest < np.inf else largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,4 +193,4 @@ def _measure(
     if not np.all(np.isfinite(square)):
         check_finite_rows(rows, start=start)
         raise ValueError("X has entries whose squares overflow; divide X by a constant")
-    return t, np.sqrt(square), 4.0 * (d + 2) * _U * np.sqrt(length) * float(np.linalg.norm(along))
+    return t, np.sqrt(square), 4.0 * (d + 2) * _U * np.sqrt(length) * length_of(along)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from algos.common.spectral import maximize_on_sphere
 from algos.common.validation import check_range
-from algos.testable_halfspaces._geometry import View
+from algos.testable_halfspaces._geometry import View, length_of
 from algos.testable_halfspaces.bounds import QUARTIC_FROM, cantelli_coefficients, quartic_majorant_coefficients
 from algos.testable_halfspaces.quartic_forms import BLOCK, quartic_gram, spectral_supremum, svec
 from algos.testable_halfspaces.results import TestResult
@@ -132,7 +132,7 @@ def cone_bound(view: View, theta: float, settled: npt.NDArray[np.bool_] | None =
     method = min(found, key=lambda name: found[name].total)
     best = found[method]
     v = view.project @ best.direction
-    length = float(np.linalg.norm(v))
+    length = length_of(v)
     direction = v / length if length > 0.0 else v
     if best.total >= m:
         return replace(counted, direction=direction)

@@ -593,6 +593,16 @@ def test_tiny_and_huge_units(scale):
     assert other.verify(X * scale, y)
 
 
+def test_tiny_columns_of_tiny_rows_overflow_nowhere():
+    """In their unit the normal has entries whose squares overflow; warnings are errors here."""
+    X, y = noisy(n=4000, d=2)
+    units = np.array([1e-4, 1e-12])
+    base, other = certify(X * units, y, [1.0, 0.0]), certify(X * units * 1e-146, y, [1.0, 0.0])
+    assert base.optimum > 0
+    assert abs(base.optimum - other.optimum) <= 1
+    assert other.verify(X * units * 1e-146, y)
+
+
 # -- bad input ----------------------------------------------------------------------------------------------------------------------------
 
 
