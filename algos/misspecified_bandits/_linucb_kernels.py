@@ -39,6 +39,7 @@ factor by which squared widths may have shrunk, rounding in the predictions, wha
 N_RUNNING = 8
 START_AGAIN = slice(SINCE, DUE + 1)
 
+_STATE = "f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[:, :, ::1], f8[:, ::1], f8[::1])"
 _GROWTH = 1e5  # by which squared widths may shrink between two refreshes: as many of their 16 digits are lost
 _DOUBT = 1e-9  # of the largest reward: rounding in predictions that is tolerated before a refresh
 
@@ -205,14 +206,7 @@ def _begin(
     return surprise * shrink, shrink, _bonus(running, constants)
 
 
-@kernel(
-    signatures=(
-        "(f8[:, :, ::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[:, :, ::1], "
-        "f8[:, ::1], f8[::1])",
-        "(f4[:, :, ::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[:, :, ::1], "
-        "f8[:, ::1], f8[::1])",
-    )
-)
+@kernel(signatures=("(f8[:, :, ::1], i8, f8, " + _STATE, "(f4[:, :, ::1], i8, f8, " + _STATE))
 def pull_dense(
     tiles: Table,
     action: int,
@@ -264,14 +258,7 @@ def pull_dense(
     return _first(index, high)
 
 
-@kernel(
-    signatures=(
-        "(f8[::1], i8[::1], i8[::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], "
-        "f8[:, :, ::1], f8[:, ::1], f8[::1])",
-        "(f4[::1], i8[::1], i8[::1], i8, f8, f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], "
-        "f8[:, :, ::1], f8[:, ::1], f8[::1])",
-    )
-)
+@kernel(signatures=("(f8[::1], i8[::1], i8[::1], i8, f8, " + _STATE, "(f4[::1], i8[::1], i8[::1], i8, f8, " + _STATE))
 def pull_sparse(
     data: Table,
     indices: IntArray,
@@ -308,10 +295,8 @@ def pull_sparse(
 
 @kernel(
     signatures=(
-        "(f8[:, :, ::1], i8, f8[::1], f8[::1], b1, i8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
-        "f8[:, ::1], f8[::1], f8[:, :, ::1], f8[:, ::1], f8[::1])",
-        "(f4[:, :, ::1], i8, f8[::1], f8[::1], b1, i8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], "
-        "f8[:, ::1], f8[::1], f8[:, :, ::1], f8[:, ::1], f8[::1])",
+        "(f8[:, :, ::1], i8, Array(f8, 1, 'C', True), f8[::1], b1, i8[::1], f8[::1], " + _STATE,
+        "(f4[:, :, ::1], i8, Array(f8, 1, 'C', True), f8[::1], b1, i8[::1], f8[::1], " + _STATE,
     )
 )
 def play_dense(
