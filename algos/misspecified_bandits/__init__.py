@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from algos.misspecified_bandits.elimination import OptimisticElimination
     from algos.misspecified_bandits.environments import AdaptiveAdversary, LinearBanditEnv, ResistedSearch, ResistingOracle
     from algos.misspecified_bandits.exact_version_space import ExactVersionSpace
+    from algos.misspecified_bandits.gopt_least_squares import GOptLeastSquares
     from algos.misspecified_bandits.hull_enumeration import HullEnumeration, hull_actions, hull_vertices
     from algos.misspecified_bandits.instances import (
         BanditInstance,
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
         mimic_pair,
         misspecify,
     )
+    from algos.misspecified_bandits.least_squares import LsWorstCase, lebesgue_function, ls_worst_case, prediction_weights
     from algos.misspecified_bandits.linucb import MisspecifiedLinUCB
     from algos.misspecified_bandits.nets import ball_net, sphere_net
     from algos.misspecified_bandits.norming import NormingConstant, norming_constant
+    from algos.misspecified_bandits.optimal_design import Design, g_optimal_design
     from algos.misspecified_bandits.running import Trace, Transcript, run, simulate, transcript_success
     from algos.misspecified_bandits.search import SearchFailed, SearchResult, best_action_search
     from algos.misspecified_bandits.sparse_recovery import SparseRecoveryBandit
@@ -57,12 +60,15 @@ _HOMES = {
     "BanditCertificate": "version_space",
     "BanditInstance": "instances",
     "CertificateCurve": "version_space",
+    "Design": "optimal_design",
     "ExactVersionSpace": "exact_version_space",
     "ExhaustiveSearch": "baselines",
+    "GOptLeastSquares": "gopt_least_squares",
     "HullEnumeration": "hull_enumeration",
     "LearnerChoice": "choosing",
     "LinearBanditEnv": "environments",
     "LsAdversary": "instances",
+    "LsWorstCase": "least_squares",
     "MimicPair": "instances",
     "MisspecifiedLinUCB": "linucb",
     "NeedleInstance": "instances",
@@ -86,8 +92,11 @@ _HOMES = {
     "certificate_curve": "version_space",
     "certify_history": "version_space",
     "cover_actions": "cover_enumeration",
+    "g_optimal_design": "optimal_design",
     "hull_actions": "hull_enumeration",
     "hull_vertices": "hull_enumeration",
+    "lebesgue_function": "least_squares",
+    "ls_worst_case": "least_squares",
     "make_diabetes_bandit": "instances",
     "make_identical_features": "instances",
     "make_jl_needle": "instances",
@@ -98,6 +107,7 @@ _HOMES = {
     "mimic_pair": "instances",
     "misspecify": "instances",
     "norming_constant": "norming",
+    "prediction_weights": "least_squares",
     "run": "running",
     "simulate": "running",
     "sphere_net": "nets",
@@ -110,12 +120,15 @@ __all__ = [
     "BanditCertificate",
     "BanditInstance",
     "CertificateCurve",
+    "Design",
     "ExactVersionSpace",
     "ExhaustiveSearch",
+    "GOptLeastSquares",
     "HullEnumeration",
     "LearnerChoice",
     "LinearBanditEnv",
     "LsAdversary",
+    "LsWorstCase",
     "MimicPair",
     "MisspecifiedLinUCB",
     "NeedleInstance",
@@ -139,8 +152,11 @@ __all__ = [
     "certificate_curve",
     "certify_history",
     "cover_actions",
+    "g_optimal_design",
     "hull_actions",
     "hull_vertices",
+    "lebesgue_function",
+    "ls_worst_case",
     "make_diabetes_bandit",
     "make_identical_features",
     "make_jl_needle",
@@ -151,6 +167,7 @@ __all__ = [
     "mimic_pair",
     "misspecify",
     "norming_constant",
+    "prediction_weights",
     "run",
     "simulate",
     "sphere_net",

@@ -4,6 +4,14 @@ No function here looks at data or draws a random number. The learners report the
 draw them.
 """
 
+from algos.misspecified_bandits.bounds.designs import (
+    core_set_size,
+    design_pulls,
+    ls_prediction_error,
+    ls_suboptimality,
+    multiplicative_rounds,
+    multiplicative_variance,
+)
 from algos.misspecified_bandits.bounds.elimination import elimination_bound, elimination_candidates
 from algos.misspecified_bandits.bounds.enumeration import cover_suboptimality, hull_suboptimality
 from algos.misspecified_bandits.bounds.needles import (
@@ -44,7 +52,9 @@ __all__ = [
     "coherence_limit",
     "coherent_eigenvalue",
     "confidence_radius",
+    "core_set_size",
     "cover_suboptimality",
+    "design_pulls",
     "elimination_bound",
     "elimination_candidates",
     "elimination_width",
@@ -52,7 +62,11 @@ __all__ = [
     "jl_gap_ratio",
     "largest_square",
     "linucb_regret",
+    "ls_prediction_error",
+    "ls_suboptimality",
     "misspecification_regret",
+    "multiplicative_rounds",
+    "multiplicative_variance",
     "needle_queries",
     "needle_success_curve",
     "net_size",

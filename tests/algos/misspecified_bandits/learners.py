@@ -3,6 +3,7 @@
 from algos.misspecified_bandits import (
     ExactVersionSpace,
     ExhaustiveSearch,
+    GOptLeastSquares,
     HullEnumeration,
     MisspecifiedLinUCB,
     OptimisticElimination,
@@ -27,6 +28,9 @@ LEARNERS = [
     MisspecifiedLinUCB(sigma=0.3, eps=0.15, misspec="exact"),
     MisspecifiedLinUCB(sigma=0.3, misspec="none"),
     SparseCoverEnumeration(s=1, sigma=0.3, eps=0.5, net="ball", eta=0.3),
+    GOptLeastSquares(eps=0.1, check_best=True, random_state=0),
+    GOptLeastSquares(sigma=0.3, eps=0.5, tol=1.0, random_state=1),
+    GOptLeastSquares(criterion="lebesgue", random_state=2),
     SparseRecoveryBandit(s=1, eps=0.1, random_state=0),
     SparseRecoveryBandit(s=2, eps=0.1, factor=2.0, method="htp", random_state=1),
     SparseRecoveryBandit(s=1, sigma=0.3, eps=0.5, method="lasso", random_state=2),
