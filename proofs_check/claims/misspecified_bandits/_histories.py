@@ -12,16 +12,18 @@ from algos.misspecified_bandits import (
     ExactVersionSpace,
     ExhaustiveSearch,
     HullEnumeration,
+    MisspecifiedLinUCB,
     OptimisticElimination,
     RandomSearch,
     SparseCoverEnumeration,
+    SparseRecoveryBandit,
     certify_history,
     run,
 )
 from algos.misspecified_bandits._learner import BanditLearner
 from proofs_check import Instance, Mutant
 from proofs_check.claims.misspecified_bandits import _certificate_oracles as oracles
-from proofs_check.claims.misspecified_bandits._problems import EPS, actions, sparse_model, world
+from proofs_check.claims.misspecified_bandits._problems import EPS, actions, diabetes, sparse_model, world
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,6 +36,8 @@ LEARNERS: dict[str, Callable[[int], BanditLearner]] = {
     "cover": lambda s: SparseCoverEnumeration(s, EPS, eta=0.3),
     "elimination": lambda s: OptimisticElimination(s, EPS, eta=0.3),
     "version_space": lambda s: ExactVersionSpace(s, EPS, target=0.0),
+    "linucb": lambda s: MisspecifiedLinUCB(s, EPS),
+    "recovery": lambda s: SparseRecoveryBandit(s, EPS, random_state=0, on_coherent="ignore"),
 }
 
 # --- histories ------------------------------------------------------------------------------------------------------------------------
@@ -60,6 +64,14 @@ def searched(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
 def history(point: Mapping[str, Any], X: FloatArray, asked: Any, given: FloatArray, mean: FloatArray, eps: float) -> Instance:
     """Make the instance: answers for the algorithm, the truth for the comparison."""
     return Instance({**point, "eps": eps, "R": point.get("R", 1.0)}, {"X": X, "asked": asked, "given": given, "mean": mean})
+
+
+def of_diabetes(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    """Ask for random actions of a real surface, whose distance from sparse models is known from linear programs."""
+    X, mean, fit = diabetes(point["s"])
+    asked = rng.choice(len(X), point["q"], replace=False)
+    R = float(np.max(np.abs(fit.theta))) * (1.0 + 1e-9)
+    return history({**point, "R": R}, X, asked, mean[asked], mean, fit.eps)
 
 
 def few_answers(rng: np.random.Generator, point: Mapping[str, Any], errors: str) -> tuple[FloatArray, Any, FloatArray, float]:
@@ -129,7 +141,7 @@ HISTORIES = tuple(
     for s, errors in ((1, "signs"), (2, "signs"), (2, "uniform"), (3, "flattened"))
 )
 OPPONENTS = tuple(
-    {"learner": name, "s": s, "errors": "opponent"} for name in ("random", "hull", "version_space", "elimination") for s in (1, 2)
+    {"learner": name, "s": s, "errors": "opponent"} for name in ("random", "hull", "version_space", "elimination", "linucb") for s in (1, 2)
 )
 SIZES = tuple({"s": s, "q": q, "R": R} for s, q, R in ((1, 3, 1.0), (2, 3, 1.0), (2, 8, 1.0), (3, 6, 1.0), (2, 5, 0.25)))
 

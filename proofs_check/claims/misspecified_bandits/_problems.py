@@ -1,12 +1,13 @@
 """Problems that several topics share: tables of actions, sparse models, worlds with an error of at most eps, and small searches."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from algos.misspecified_bandits import AdaptiveAdversary, LinearBanditEnv, run
+from algos.misspecified_bandits import AdaptiveAdversary, LinearBanditEnv, SparseFit, make_diabetes_bandit, run
 from algos.misspecified_bandits._learner import BanditLearner
 from proofs_check import Budget, FloatBudget, Instance
 from proofs_check.model import Tier
@@ -55,6 +56,14 @@ def errors(rng: np.random.Generator, kind: str, linear: FloatArray, eps: float) 
         return np.asarray(rng.choice([-eps, eps], linear.size))
     assert kind == "flattened"
     return np.where(linear >= np.quantile(linear, 0.9), -eps, eps)
+
+
+@cache
+def diabetes(s: int) -> tuple[FloatArray, FloatArray, SparseFit]:
+    """Return actions and rewards of a real surface, without the intercept of its best s-sparse model, and that model."""
+    bandit = make_diabetes_bandit()
+    fit = bandit.sparse_fit(s)
+    return bandit.X, bandit.mean - fit.intercept, fit
 
 
 def world(rng: np.random.Generator, X: FloatArray, theta: FloatArray, eps: float, kind: str) -> LinearBanditEnv:

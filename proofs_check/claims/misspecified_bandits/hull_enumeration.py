@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algos.misspecified_bandits import AdaptiveAdversary, HullEnumeration, hull_vertices
+from algos.misspecified_bandits import AdaptiveAdversary, HullEnumeration, LinearBanditEnv, hull_vertices
 from algos.misspecified_bandits.bounds import hull_suboptimality
 from proofs_check import Catalogue, Family, FloatBudget, Instance, Mutant, Outcome, SearchSpace, Source
 from proofs_check.claims.misspecified_bandits import _wrong_hulls as wrong
@@ -16,8 +16,10 @@ from proofs_check.claims.misspecified_bandits._problems import (
     EPS,
     HARD_SHAPES,
     SHAPES,
+    Env,
     actions,
     decoded,
+    diabetes,
     few,
     grid,
     rounding,
@@ -65,6 +67,12 @@ def _typical(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
     return Instance({**point, "eps": EPS}, {"X": X, "theta": sparse_model(rng, 5, point["s"]), "errors": kind})
 
 
+def _real(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    """Take a surface with the error of its best sparse model, found by linear programs."""
+    X, mean, fit = diabetes(point["s"])
+    return Instance({**point, "eps": fit.eps}, {"X": X, "theta": fit.theta, "errors": "its own", "mean": mean})
+
+
 def _small(x: FloatArray, point: Mapping[str, Any]) -> Instance:
     X, theta = decoded(x, point)
     return Instance({**point, "eps": EPS}, {"X": X, "theta": theta, "errors": "opponent"})
@@ -93,6 +101,7 @@ def _mistake(name: str, change: wrong.Change, why: str, part: str) -> Mutant:
     impl={"learner": HullEnumeration},
     families=[
         Family("typical", _typical, grid=grid(SHAPES, (1, 2, 3))),
+        Family("diabetes", _real, grid=({"s": 2},), role="real"),
         Family("opposed", _opposed, grid=grid((*SHAPES, *HARD_SHAPES), (1, 2, 3)), role="adversarial"),
         Family(
             "round",
@@ -154,9 +163,12 @@ def suboptimality_of_the_best_vertex(inst: Instance, rng: np.random.Generator, i
     """Return the suboptimality, with what the learner promises."""
     learner = impl.learner(s=inst.s, eps=inst.eps)
     if inst.errors == "opponent":
-        found = searched_to_the_end(AdaptiveAdversary(inst.X, inst.theta, inst.eps), learner, batch=1000)
+        env: Env = AdaptiveAdversary(inst.X, inst.theta, inst.eps)
+    elif "mean" in inst.data:
+        env = LinearBanditEnv(inst.X, inst.mean)
     else:
-        found = searched_to_the_end(world(rng, inst.X, inst.theta, inst.eps, inst.errors), learner, batch=1000)
+        env = world(rng, inst.X, inst.theta, inst.eps, inst.errors)
+    found = searched_to_the_end(env, learner, batch=1000)
     return Outcome(found, aux={"bound_": learner.bound_})
 
 

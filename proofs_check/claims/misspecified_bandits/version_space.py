@@ -19,6 +19,7 @@ from proofs_check.claims.misspecified_bandits._histories import (
     collapsed,
     few_answers,
     mistake,
+    of_diabetes,
     rival_world,
     searched,
     unseen,
@@ -42,6 +43,7 @@ _CLOSE = FloatBudget(
     impl={"certify": certify_history},
     families=[
         Family("histories", searched, grid=HISTORIES),
+        Family("diabetes", of_diabetes, grid=({"s": 2, "q": 40}, {"s": 2, "q": 400}), role="real"),
         Family("opposed", searched, grid=OPPONENTS, role="adversarial"),
         Family("rival_is_true", rival_world, grid=SIZES, role="adversarial"),
         Family("collapsed", collapsed, grid=({"s": 1}, {"s": 2}, {"s": 3}), role="adversarial"),
@@ -204,6 +206,7 @@ def least_misfit(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome
     impl={"certify": certify_history},
     families=[
         Family("histories", searched, grid=HISTORIES),
+        Family("diabetes", of_diabetes, grid=({"s": 2, "q": 40}, {"s": 2, "q": 400}), role="real"),
         Family("opposed", searched, grid=OPPONENTS, role="adversarial"),
         Family("collapsed", collapsed, grid=({"s": 1}, {"s": 2}, {"s": 3}), role="adversarial"),
     ],
