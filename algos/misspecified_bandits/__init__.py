@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from algos.misspecified_bandits.nets import ball_net, sphere_net
     from algos.misspecified_bandits.norming import NormingConstant, norming_constant
     from algos.misspecified_bandits.optimal_design import Design, g_optimal_design
+    from algos.misspecified_bandits.phased_elimination import PhasedElimination
     from algos.misspecified_bandits.running import Trace, Transcript, run, simulate, transcript_success
     from algos.misspecified_bandits.search import SearchFailed, SearchResult, best_action_search
     from algos.misspecified_bandits.sparse_recovery import SparseRecoveryBandit
@@ -74,6 +75,7 @@ _HOMES = {
     "NeedleInstance": "instances",
     "NormingConstant": "norming",
     "OptimisticElimination": "elimination",
+    "PhasedElimination": "phased_elimination",
     "RandomSearch": "baselines",
     "ResistedSearch": "environments",
     "ResistingOracle": "environments",
@@ -134,6 +136,7 @@ __all__ = [
     "NeedleInstance",
     "NormingConstant",
     "OptimisticElimination",
+    "PhasedElimination",
     "RandomSearch",
     "ResistedSearch",
     "ResistingOracle",
