@@ -16,6 +16,7 @@ from algos.common.binomial import binomial_interval, binomial_p_value
 from algos.common.validation import check_range
 from algos.testable_halfspaces._arguments import checked_sigma
 from algos.testable_halfspaces._geometry import View
+from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 from algos.testable_halfspaces.bounds import FLAT_SHARE, HALF_WIDTH, ramp_density
 from algos.testable_halfspaces.calibration import THEORY_LIMITS, Calibration
 from algos.testable_halfspaces.quartic_forms import quartic_gram, smat, spectral_supremum
@@ -82,7 +83,7 @@ def band_measurements(X: Any, w: npt.ArrayLike, sigma: float, *, fit_intercept: 
         ``band_mass_inner``, ``band_mass_outer``: rows with :math:`|t|\le\sigma/6` and :math:`\sigma/2` over the number expected, with the
         exact binomial p-value. Over the band, weighted by :math:`\psi`: ``band_mean``, length of the mean of z;
         ``band_covariance_low``, ``band_covariance_high``, extreme eigenvalues of the mean of :math:`zz^\top`; ``band_kurtosis``, certified
-        supremum of the fourth moments. An empty band has infinite mean and kurtosis.
+        supremum of the fourth moments, up to 60 columns. An empty band has infinite mean and kurtosis.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def _row_direction(view: View) -> FloatArray:
 
 
 def _conditional_moments(view: View, sigma: float) -> list[Measured]:
-    names = ("band_mean", "band_covariance_low", "band_covariance_high", "band_kurtosis")
+    names = ("band_mean", "band_covariance_low", "band_covariance_high", "band_kurtosis")[: None if view.k < MAX_QUARTIC_DIM else -1]
     if view.k == 0:
         return []
     inside = np.abs(view.t) < HALF_WIDTH * sigma
@@ -131,13 +132,16 @@ def _conditional_moments(view: View, sigma: float) -> list[Measured]:
     z = z / unit
     mean = weights @ z
     values, vectors = np.linalg.eigh((z.T * weights) @ z)
-    fourth, _, maximiser = spectral_supremum(quartic_gram(z, weights), view.k)
+    sizes, directions = [np.linalg.norm(mean), max(values[0], 0.0), values[-1]], [mean, vectors[:, 0], vectors[:, -1]]
+    if len(names) > len(sizes):
+        fourth, _, maximiser = spectral_supremum(quartic_gram(z, weights), view.k)
+        sizes.append(fourth)
+        directions.append(np.linalg.eigh(smat(maximiser, view.k))[1][:, -1])
     with np.errstate(over="ignore", under="ignore"):
-        sizes = np.array([np.linalg.norm(mean), max(values[0], 0.0), values[-1], fourth]) * np.float64(unit) ** np.array([1, 2, 2, 4])
-    heaviest = np.linalg.eigh(smat(maximiser, view.k))[1][:, -1]
+        scaled = np.array(sizes) * np.float64(unit) ** np.array([1, 2, 2, 4])[: len(sizes)]
     return [
         Measured(name, float(size), weights.size, _in_rows(view.project, direction, view.lift))
-        for name, size, direction in zip(names, sizes, (mean, vectors[:, 0], vectors[:, -1], heaviest), strict=True)
+        for name, size, direction in zip(names, scaled, directions, strict=True)
     ]
 
 

@@ -135,7 +135,8 @@ class Calibration:
         results = []
         for item in measured:
             k = self._column(item.name)
-            p_value = self.p_value(item.name, item.value) if math.isnan(item.p_value) else item.p_value
+            exact = self.marginal == "gaussian" and not math.isnan(item.p_value)
+            p_value = item.p_value if exact else self.p_value(item.name, item.value)
             limits = float(self.low[k]), float(self.high[k])
             null = float(self.mean[k]), float(self.sd[k])
             results.append(TestResult(item.name, item.value, *limits, p_value, item.direction, *null, item.n_used, item.bracket))

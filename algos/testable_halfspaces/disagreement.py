@@ -3,7 +3,7 @@ r"""How far two halfspaces at a small angle can disagree on given rows.
 A halfspace :math:`w'=\cos\theta\,w+\sin\theta\,Qv` differs from w on a row only if :math:`u_i\le-a_i`, with
 :math:`u_i=\operatorname{sign}(t_i)\langle v,z_i\rangle` and :math:`a_i=|t_i|\cot\theta`. Each indicator is replaced by a polynomial
 above it. Rows near the hyperplane get a quadratic, whose sum is maximised over v exactly; rows farther away get an even quartic, whose sum
-is bounded by the relaxation of `quartic_forms`; rows with :math:`a_i>|z_i|` cannot differ and drop out.
+is bounded by the relaxation of `quartic_forms` (up to 60 columns); rows with :math:`a_i>|z_i|` cannot differ and drop out.
 """
 
 import math
@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from algos.common.blocks import BLOCK_ROWS
 from algos.common.spectral import maximize_on_sphere
 from algos.common.validation import check_range
 from algos.testable_halfspaces._geometry import View, length_of
+from algos.testable_halfspaces.band_statistics import MAX_QUARTIC_DIM
 from algos.testable_halfspaces.bounds import QUARTIC_FROM, cantelli_coefficients, quartic_majorant_coefficients
 from algos.testable_halfspaces.quartic_forms import BLOCK, quartic_gram, spectral_supremum, svec
 from algos.testable_halfspaces.results import TestResult
@@ -128,7 +130,9 @@ def cone_bound(view: View, theta: float, settled: npt.NDArray[np.bool_] | None =
     if m == 0 or theta == 0.0:
         return counted
     cone = _Cone.of(view, possible, theta)
-    found = {"mixed": cone.bound(quartic=True), "quadratic": cone.bound(quartic=False)}
+    found = {"quadratic": cone.bound(quartic=False)}
+    if k < MAX_QUARTIC_DIM:
+        found = {"mixed": cone.bound(quartic=True)} | found
     method = min(found, key=lambda name: found[name].total)
     best = found[method]
     v = view.project @ best.direction
@@ -183,7 +187,7 @@ class _Cone:
             total += max(float(c0[near].sum()) + best.value, 0.0)
             direction, multiplier = best.point, best.multiplier
         if np.any(far):
-            value, lam = self._quartic_part(c[far], e[far], far)
+            value, lam = self._quartic_part(far, c, e)
             total += value
         return _Majorised(total, direction, multiplier, lam)
 
@@ -198,12 +202,19 @@ class _Cone:
             line += plain[here] @ z
         return C, line
 
-    def _quartic_part(self, c: FloatArray, e: FloatArray, far: npt.NDArray[np.bool_]) -> tuple[float, float]:
-        z = self.z[far]
-        k = z.shape[1]
+    def _quartic_part(self, far: npt.NDArray[np.bool_], c: FloatArray, e: FloatArray) -> tuple[float, float]:
+        """Bound the sum of quartics over some rows, which are copied a part at a time."""
+        k = self.z.shape[1]
         unit = svec(np.eye(k))
-        cross = svec((z * (c * e)[:, None]).T @ z)
-        omega = quartic_gram(z, c) + np.outer(cross, unit) + np.outer(unit, cross) + float(c @ (e * e)) * np.outer(unit, unit)
+        fourth, second = np.zeros((unit.size, unit.size)), np.zeros((k, k))
+        for start in range(0, len(self.z), BLOCK_ROWS):
+            here = start + np.flatnonzero(far[start : start + BLOCK_ROWS])
+            z = self.z[here]
+            fourth += quartic_gram(z, c[here])
+            second += (z * (c[here] * e[here])[:, None]).T @ z
+        cross = svec(second)
+        constant = float(c[far] @ (e[far] * e[far]))
+        omega = fourth + np.outer(cross, unit) + np.outer(unit, cross) + constant * np.outer(unit, unit)
         value, lam, _ = spectral_supremum(omega, k)
         return max(value, 0.0), lam
 

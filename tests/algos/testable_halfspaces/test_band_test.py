@@ -140,3 +140,22 @@ def test_bad_input_is_refused(change, message):
     arguments = {"X": [[1.0, 0.0], [0.0, 1.0]], "w": [1.0, 0.0], "sigma": 0.5} | change
     with pytest.raises(ValueError, match=message):
         band_test(**arguments)
+
+
+def test_no_quartic_form_is_built_beyond_sixty_columns():
+    """With 400 columns it would have 80,000 features, a matrix of 50 GB."""
+    X = np.random.default_rng(0).standard_normal((500, 400))
+    names = [item.name for item in band_measurements(X, np.eye(400)[0], 1.0)]
+    assert names == ["band_mass_inner", "band_mass_outer", "band_mean", "band_covariance_low", "band_covariance_high"]
+    assert "band_kurtosis" in [item.name for item in band_measurements(X[:, :60], np.eye(60)[0], 1.0)]
+
+
+def test_exact_p_values_are_those_of_the_gaussian_alone():
+    """Uniform rows fill the band less than Gaussian ones: under their own panel they must not look impossible."""
+    X = np.random.default_rng(0).uniform(-np.sqrt(3.0), np.sqrt(3.0), (3000, 2))
+    known = calibrate(3000, 2, sigma=1.0, n_calibration=79, marginal="isotropic-logconcave")
+    mass = band_measurements(X, [1.0, 0.0], 1.0)[1]
+    assert mass.p_value < 1e-4
+    (judged,) = known.judge([mass])
+    assert judged.passed
+    assert judged.p_value > 0.05

@@ -201,3 +201,8 @@ def test_bad_input(arguments, options, error, message):
     function = disagreement_test if options else disagreement_bound
     with pytest.raises(error, match=message):
         function(*arguments, **options)
+
+
+def test_no_quartic_form_is_built_beyond_sixty_columns():
+    X = np.random.default_rng(0).standard_normal((500, 400))
+    assert disagreement_bound(X, np.eye(400)[0], 1.2).method in ("quadratic", "count")
