@@ -218,13 +218,13 @@ def reduce_support(Z: FloatArray, weights: FloatArray) -> FloatArray:
     >>> Z = np.column_stack([np.cos(angles), np.sin(angles)])
     >>> few = reduce_support(Z, np.full(60, 1.0 / 60.0))
     >>> int(np.count_nonzero(few)), bool(np.allclose(Z.T @ (few[:, None] * Z), np.eye(2) / 2))
-    (4, True)
+    (3, True)
     """
     r = Z.shape[1]
     most = r * (r + 1) // 2 + 1
     p = np.array(weights, dtype=np.float64)
     kept = np.flatnonzero(p)
-    while kept.size > most:
+    while True:
         groups = np.array_split(kept, min(kept.size, 2 * most))
         upper = np.triu_indices(r)
         moments = np.empty((len(groups), most))
@@ -236,10 +236,9 @@ def reduce_support(Z: FloatArray, weights: FloatArray) -> FloatArray:
         for factor, group in zip(factors, groups, strict=True):
             p[group] *= factor
         left = np.flatnonzero(p)
-        if left.size == kept.size:  # rounding hides the dependence: the rows stay
-            break
+        if left.size == kept.size:  # independent, as far as rounding shows
+            return p
         kept = left
-    return p
 
 
 def _eliminate(moments: FloatArray) -> FloatArray:
