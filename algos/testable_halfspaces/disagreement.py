@@ -121,8 +121,7 @@ def cone_bound(view: View, theta: float, settled: npt.NDArray[np.bool_] | None =
         return DisagreementBound(0.0, 0, n, 0, theta, "count", none)
     if theta >= math.pi / 2.0:
         return DisagreementBound(1.0, n, n, n, theta, "trivial", none)
-    distance = np.abs(view.t)
-    possible = distance <= view.rho * (math.tan(theta) * (1.0 + _EDGE)) + view.blur
+    possible = np.abs(view.t) <= view.rho * (math.tan(theta) * (1.0 + _EDGE)) + view.blur
     if settled is not None:
         possible &= ~settled
     m = int(np.count_nonzero(possible))

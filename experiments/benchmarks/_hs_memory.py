@@ -23,18 +23,15 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-COLUMNS, SIGMA, ETA, WRITTEN = 20, 0.1, 0.2, 100_000
-BYTES_PER_ROW = 8 * 6  # label, margin, distance, rounding of the margin, and two such columns in passing: no multiple of the columns
-BYTES_PER_BAND_ROW = 8 * (3 * COLUMNS + 6)  # coordinates as read, sorted and divided by their scale
-BAND_SHARE = 0.06  # of Gaussian rows, those with a margin below a multiple of sigma; the cone of the certificate is narrower
-PROCESS_MB = 250.0  # interpreter, libraries, moments by bins of the margin and one block of rows
+COLUMNS, SIGMA, ETA, WRITTEN = 20, 0.05, 0.2, 100_000
+PROCESS_MB, SHARE_OF_FILE = 100.0, 0.5  # interpreter and libraries; label, margin, distance and its rounding are a fifth of 20 columns
 BLOCKS = (1000, 77_777, 2**16)
 
 
 def memory(settings: "Settings") -> Iterator[Row | Target]:
     """Measure processes that certify, and that learn, test and certify, from a memory map: anonymous pages at the peak."""
     rows = 300_000 if settings.quick else 10_000_000
-    limit = PROCESS_MB + rows * (BYTES_PER_ROW + BAND_SHARE * BYTES_PER_BAND_ROW) / 1e6
+    limit = PROCESS_MB + SHARE_OF_FILE * rows * COLUMNS * 8 / 1e6
     if not Path("/proc/self/status").exists():
         yield Target("memory", "anonymous memory of a certificate, MB", limit, None, "needs Linux's /proc")
         return
@@ -49,7 +46,7 @@ def memory(settings: "Settings") -> Iterator[Row | Target]:
             name = {"certificate": "massart_certificate", "fit": "TestableHalfspace('massart')"}[work]
             yield Row("memory", case, f"epsdelta {name}", seconds, repeats=1, quality=measured, note="its own process; disk included")
             if work == "certificate":
-                reason = f"{BYTES_PER_ROW} bytes for every row and {BYTES_PER_BAND_ROW} for one in the band; the table is in the file"
+                reason = "half of the file and the process itself: margins of all rows, coordinates of those in the band and the cone"
                 yield Target("memory", f"certificate of a {case}: anonymous MB", limit, measured["peak MB"], reason)
     finally:
         path.unlink(missing_ok=True)
