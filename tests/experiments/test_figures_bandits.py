@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import figures
-from experiments.figures.misspecified_bandits import certificate_width, queries_needed
+from experiments.figures.misspecified_bandits import certificate_width, least_squares_error, needle_success, queries_needed
 
 ROUNDING = 1e-9  # sums of a few numbers of size one, in units of eps
 
@@ -72,6 +72,54 @@ def test_opponent_keeps_the_search_alive() -> None:
         counts.append((run(opponent, resisted, budget=None).n_pulls, run(made.env(), plain, budget=None).n_pulls))
         assert not resisted.model_refuted_
     assert sum(resisted for resisted, _ in counts) > sum(plain for _, plain in counts)
+
+
+# ------------------------------------------------------------------------------------------------ needles
+
+
+def test_exact_chances_are_those_of_a_search_for_every_needle() -> None:
+    from algos.misspecified_bandits import make_rs_needle, run
+
+    size, budget = (3, 5, 1), 9
+    for name in needle_success.LEARNERS:
+        _, _, chance, bound = needle_success._transcript(1, size, name, budget / 25)
+        found = 0
+        for needle in range(25):
+            instance = make_rs_needle(*size, needle=needle)
+            learner = needle_success._learner(name, instance.eps, 3, 1)
+            found += run(instance.env(), learner, budget=budget).final == 0.0
+        assert found / 25 == chance, name
+        assert chance <= bound
+
+
+def test_repeating_wastes_queries_and_the_rest_stays_within_one_action_of_the_line() -> None:
+    arrays = needle_success.compute(replace(needle_success.QUICK, instances=((2, 5, 1),), shares=(0.2, 0.6, 0.9), trials=30))
+    assert arrays["hits"].shape == (1, 4, 3)
+    assert (arrays["success"] <= arrays["bound"] + ROUNDING).all()
+    wasted = arrays["success"][0, -1] < arrays["bound"][0, -1] - 1.5 / 25
+    assert wasted[1:].all()
+    assert (arrays["success"][0, :-1] > arrays["bound"][0, :-1] - 1.5 / 25).all()
+    assert (arrays["hits"] <= 30).all()
+    assert "0 of 15 exact chances exceed" in needle_success.describe(arrays).answer
+    assert {*needle_success.LEARNERS, "(q + 1) / N"} <= set(texts("needle_success", arrays))
+
+
+# ------------------------------------------------------------------------------------------------ least squares
+
+
+def test_least_squares_errors_are_ordered_as_theory_says() -> None:
+    arrays = least_squares_error.compute(
+        replace(least_squares_error.QUICK, feature_counts=(2, 4, 8, 16), actions=120, programs=3, tables=2)
+    )
+    root = np.sqrt(arrays["g"])
+    assert (arrays["g"] >= arrays["feature_counts"][:, None] * (1 - ROUNDING)).all()
+    assert (arrays["worst"] <= 2 * (1 + arrays["lebesgue"]) * (1 + ROUNDING)).all()
+    assert (arrays["lebesgue"] <= root * (1 + ROUNDING)).all()
+    assert (arrays["best_linear"] <= arrays["lebesgue"] * (1 + ROUNDING)).all()
+    assert (arrays["best_linear"] < 0.95 * arrays["lebesgue"])[-1].all()  # least squares is not the best linear prediction
+    assert 0.2 < least_squares_error.slope(arrays["feature_counts"], np.median(arrays["lebesgue"], axis=1)) < 0.6
+    assert "0 of 8 pass it" in least_squares_error.describe(arrays).answer
+    assert {"recommendation", "prediction", "best linear", "√g", "slope 1/2"} <= set(texts("least_squares_error", arrays))
 
 
 # ------------------------------------------------------------------------------------------------ certificates
