@@ -63,7 +63,7 @@ _SOLVED = FloatBudget(
 
 def _variances(X: FloatArray, p: FloatArray) -> FloatArray:
     """Return the variance of every prediction, from normal equations that are solved by themselves."""
-    return np.einsum("ij,ji->i", X, np.linalg.solve((X.T * p) @ X, X.T))
+    return np.asarray(np.einsum("ij,ji->i", X, np.linalg.solve((X.T * p) @ X, X.T)))
 
 
 def _point(shape: str, design: str, n: int, d: int) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _by_programs(X: FloatArray, p: FloatArray, eps: float) -> float:
         for c in range(n):
             if a != c:
                 found = linprog(rewards[c] - rewards[a], A_ub=predict - predict[c], b_ub=np.zeros(n), bounds=bounds, method="highs")
-                best = max(best, -float(found.fun))
+                best = max(best, -float(found.fun or 0.0))
     return best
 
 
