@@ -247,21 +247,29 @@ def _eliminate(moments: FloatArray) -> FloatArray:
     unit = np.linalg.norm(moments, axis=1)
     left, values = np.linalg.svd(moments / unit[:, None])[:2]
     rank = int(np.count_nonzero(values > _DEPENDENT * values[0]))
-    null = (left[:, rank:] / unit[:, None]).T  # combinations of rows that vanish
+    null = left[:, rank:].T  # combinations of rows of length one that vanish; orthonormal, and kept so
     factors = np.ones(m)
-    for k in range(len(null)):
-        v = null[k]
-        if not v.max() > 0.0:
-            v = -v
-        rising = np.flatnonzero(v > 0.0)
-        if not rising.size:
-            continue
+    while len(null):
+        v = null[0] / unit
+        v = v if v.max() >= -v.min() else -v
+        rising = np.flatnonzero(v > _DEPENDENT * v.max())  # what is smaller is rounding, and no factor may be divided by it
         first = rising[np.argmin(factors[rising] / v[rising])]
         factors = np.maximum(factors - factors[first] / v[first] * v, 0.0)
         factors[first] = 0.0
-        null[k + 1 :] -= np.outer(null[k + 1 :, first] / v[first], v)  # the rest must not move what is gone
-        null[k + 1 :, first] = 0.0
+        null = _without(null, first)
     return factors
+
+
+def _without(null: FloatArray, column: int) -> FloatArray:
+    """Return orthonormal rows that span what is 0 in the column, by a reflection that moves the column into the first row."""
+    mirror = null[:, column].copy()
+    mirror[0] += math.copysign(float(np.linalg.norm(mirror)), mirror[0])
+    square = float(mirror @ mirror)
+    if square > 0.0:
+        null = null - np.outer(2.0 / square * mirror, mirror @ null)
+    null = null[1:]
+    null[:, column] = 0.0
+    return null
 
 
 def round_allocation(weights: npt.ArrayLike, n: int, *, method: str = "ceil") -> IntArray:

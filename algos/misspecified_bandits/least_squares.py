@@ -224,8 +224,8 @@ def _checked(X: Any, design: Design | npt.ArrayLike) -> tuple[FloatArray, IntArr
         )
     support = np.flatnonzero(weights).astype(np.int64)
     table, p = table / _column_sizes(table), weights[support] / weights.max()
-    core = table[support]
-    projector = np.linalg.pinv(core, rcond=_cutoff(core)) @ core
+    span = _span(table[support])
+    projector = span @ span.T
     missed = max(float(np.max(np.abs(rows @ projector - rows))) for rows in np.array_split(table, -(-len(table) // _BLOCK)))
     if missed > _OUTSIDE:
         raise ValueError("the design does not span the actions, and nothing bounds the error outside its span; give weight to more actions")
@@ -243,6 +243,12 @@ def fit_matrix(core: FloatArray, p: FloatArray) -> FloatArray:
     return cast(FloatArray, np.linalg.pinv(roots[:, None] * core, rcond=_cutoff(core)) * roots)
 
 
+def _span(rows: FloatArray) -> FloatArray:
+    """Return orthonormal columns that span the rows."""
+    values, right = np.linalg.svd(rows, full_matrices=False)[1:]
+    return cast(FloatArray, right[values > _cutoff(rows) * values[0]].T)
+
+
 def _cutoff(table: FloatArray) -> float:
     return float(max(table.shape) * np.finfo(np.float64).eps)
 
@@ -250,8 +256,7 @@ def _cutoff(table: FloatArray) -> float:
 def _least_absolute(table: FloatArray, support: IntArray) -> FloatArray:
     # columns are reduced to independent combinations first: a dependent one is an equation that rounding can contradict
     core = table[support]
-    values, right = np.linalg.svd(core, full_matrices=False)[1:]
-    kept = right[values > _cutoff(core) * values[0]].T
+    kept = _span(core)
     W = np.zeros((len(table), support.size))
     if kept.size:
         columns, rows = (core @ kept).T, table @ kept

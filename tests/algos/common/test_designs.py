@@ -104,6 +104,17 @@ def test_few_rows_have_the_matrix_of_all(n, r, kind):
     assert Z.T @ (few[:, None] * Z) == pytest.approx(Z.T @ (p[:, None] * Z), abs=ROUNDING)
 
 
+@given(st.integers(0, 10**6), st.integers(4, 60))
+def test_ties_between_weights_that_vanish_together_cost_no_accuracy(seed, n):
+    Z = np.random.default_rng(seed).integers(-1, 2, (n, 3)).astype(float)
+    p = np.full(n, 1 / n)
+    few = reduce_support(Z, p)
+    assert few.min() >= 0.0
+    assert np.count_nonzero(few) <= 7
+    assert few.sum() == pytest.approx(1.0, rel=ROUNDING)
+    assert Z.T @ (few[:, None] * Z) == pytest.approx(Z.T @ (p[:, None] * Z), abs=ROUNDING)
+
+
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any), st.integers(1, 60))
 def test_rounded_up_weights_are_those_of_fractions(weights, n):
     total = sum(weights)

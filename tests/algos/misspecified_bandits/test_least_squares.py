@@ -151,6 +151,13 @@ def test_dependent_columns_repeated_rows_and_units(criterion):
     assert ls_worst_case(wide, weights, 1.0).value == pytest.approx(ls_worst_case(X, weights, 1.0).value, rel=ROUNDING)
 
 
+def test_columns_that_are_nearly_dependent_are_no_reason_to_refuse():
+    rng = np.random.default_rng(275)
+    X = rng.standard_normal((14, 8)) @ np.diag(10.0 ** -np.arange(8.0)) @ rng.standard_normal((8, 8))
+    values = lebesgue_function(X, np.ones(14))
+    assert values == pytest.approx(lebesgue_function(np.linalg.qr(X)[0], np.ones(14)), rel=1e-5)  # condition 1e8 times rounding
+
+
 def test_single_actions_zeros_and_exact_models():
     assert tuple(ls_worst_case([[2.0]], [1.0], 0.5))[:3] == (0.0, 0, 0)
     assert lebesgue_function(np.zeros((3, 2)), [0.0, 1.0, 0.0]).tolist() == [0.0, 0.0, 0.0]
