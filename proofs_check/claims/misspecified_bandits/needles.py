@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -255,12 +256,7 @@ def _sample(instance: NeedleInstance, learner: Any, q: int) -> Fraction:
     ],
     budgets=few(1, 10, 50),
     mutants=[
-        Mutant(
-            "no_dimension",
-            "bound",
-            lambda f: lambda *, q, N: f(q=q, N=N) / (3 * q),
-            "the count of queries is divided by a power of s, as if more columns made nothing harder",
-        ),
+        Mutant("guess_only", "bound", lambda f: lambda *, q, N: f(q=0, N=N), "queries add nothing to the chance of a guess"),
         Mutant("one_power_more", "bound", lambda f: lambda *, q, N: f(q=q, N=31 * N), "(d / s)^(t + 2) actions"),
         Mutant(
             "repeats_count",
@@ -314,7 +310,6 @@ def dense_needle_found(inst: Instance, rng: np.random.Generator, impl: Any) -> b
 
 def _halved(make: Callable[..., NeedleInstance]) -> Callable[..., NeedleInstance]:
     """State half of the coherence."""
-    from dataclasses import replace
 
     def wrong(*args: Any, **options: Any) -> NeedleInstance:
         right = make(*args, **options)
