@@ -352,3 +352,53 @@ def realised_recommendation(inst: Instance, rng: np.random.Generator, impl: Any)
     excess = max(0.0, float(np.max(np.abs(found.nu))) - EPS)
     realised = float(rewards[found.a] - rewards[found.c])
     return Outcome(np.array([realised, float(np.max(np.abs(inst.X @ coef))), excess]), np.array([found.value, 0.0, 0.0]))
+
+
+# --- the square root ------------------------------------------------------------------------------------------------------------------
+
+_DIMENSIONS = (4, 8, 16, 32)
+
+
+def _unit_vectors(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
+    tables = {f"X{d}": actions(rng, "sphere", point["n"], d) for d in _DIMENSIONS}
+    return Instance(dict(point), tables)
+
+
+def _as_variances(f: Table) -> Table:
+    return _variances
+
+
+@cat.inequality(
+    "MB-07",
+    budget=FloatBudget(k=10**4, why="a slope through four logarithms of sums that are conditioned like features on the sphere"),
+    impl={"lebesgue": lebesgue_function},
+    families=[
+        Family("typical", _unit_vectors, grid=({"n": 1500, "tol": 0.01},)),
+        Family("fewer", _unit_vectors, grid=({"n": 600, "tol": 0.1}, {"n": 600, "tol": 0.01}), role="adversarial"),
+    ],
+    budgets=few(2, 10, 50),
+    mutants=[
+        Mutant("variances", "impl", {"lebesgue": _as_variances}, "the variance, which grows like d, not its root"),
+        Mutant(
+            "signed",
+            "impl",
+            {"lebesgue": _signed},
+            "weights are added with their signs: no growth is left",
+        ),
+        Mutant("squared", "impl", {"lebesgue": _squared}, "a root of squares in place of a sum"),
+    ],
+    source=Source("derived", proof=_PROOF),
+    title="the square root of the dimension is real",
+    plain="On random unit vectors the largest value of the Lebesgue function of a nearly optimal design grows with the dimension, from 4 "
+    "to 32, with an exponent between 0.35 and 0.5.",
+    tex=r"0.35\le\frac{d\ln\max_a\Lambda(a)}{d\ln d}\le0.5",
+)
+def exponent_of_the_dimension(inst: Instance, rng: np.random.Generator, impl: Any) -> Outcome:
+    """Return the slope of the logarithm of the largest Lebesgue function between its two bounds."""
+    largest = []
+    for d in _DIMENSIONS:
+        X = inst.data[f"X{d}"]
+        design = g_optimal_design(X, tol=inst.tol, random_state=int(rng.integers(2**31)))
+        largest.append(float(impl.lebesgue(X, design.weights).max()))
+    slope = float(np.polyfit(np.log(_DIMENSIONS), np.log(largest), 1)[0])
+    return Outcome(np.array([0.35, slope]), np.array([slope, 0.5]))
