@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import qr
 
 from algos.common.kernels import kernel
 from algos.common.validation import check_option, check_range
@@ -19,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _STEPS_PER_RANK = 50  # rank-one updates between two factorisations, as a multiple of the rank: their rounding stays near 1e-12
-_DEPENDENT = 1e-11  # singular values below this, relative to the largest: directions along which weights may move
+_DEPENDENT = 1e-11  # what is smaller than this, relative to the largest, is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,9 +246,10 @@ def _eliminate(moments: FloatArray) -> FloatArray:
     """Return factors, not negative and as few of them positive as the width of `moments`, that leave the sum of the rows as it is."""
     m = len(moments)
     unit = np.linalg.norm(moments, axis=1)
-    left, values = np.linalg.svd(moments / unit[:, None])[:2]
-    rank = int(np.count_nonzero(values > _DEPENDENT * values[0]))
-    null = left[:, rank:].T  # combinations of rows of length one that vanish; orthonormal, and kept so
+    basis, triangle = qr(moments / unit[:, None], pivoting=True)[:2]  # several times faster than singular values
+    sizes = np.abs(triangle.diagonal())
+    rank = int(np.count_nonzero(sizes > _DEPENDENT * sizes[0]))
+    null = basis[:, rank:].T  # combinations of rows of length one that vanish; orthonormal, and kept so
     factors = np.ones(m)
     while len(null):
         v = null[0] / unit
