@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 COLUMNS, SIGMA, ETA, WRITTEN = 20, 0.05, 0.2, 100_000
-PROCESS_MB, SHARE_OF_FILE = 200.0, 0.5  # interpreter, libraries, one block, moments by bins; label, margin, distance and its rounding are a fifth of 20 columns
+PROCESS_MB = 200.0  # interpreter and libraries, a block of rows, moments by bins of the margin
+SHARE_OF_FILE = 0.5  # label, margin, distance and its rounding are a fifth of 20 columns; the rest is for band, cone and what passes
 BLOCKS = (1000, 77_777, 2**16)
 
 
