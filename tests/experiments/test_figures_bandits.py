@@ -1,12 +1,22 @@
 """Figures of misspecified bandits: facts that could be false, on instances that take tenths of a second."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from experiments import figures
-from experiments.figures.misspecified_bandits import certificate_width, least_squares_error, needle_success, queries_needed
+from experiments.figures.misspecified_bandits import (
+    certificate_width,
+    diabetes_surface,
+    good_features,
+    least_squares_error,
+    needle_success,
+    price_of_accuracy,
+    queries_needed,
+    regret_growth,
+)
 
 ROUNDING = 1e-9  # sums of a few numbers of size one, in units of eps
 
@@ -120,6 +130,70 @@ def test_least_squares_errors_are_ordered_as_theory_says() -> None:
     assert 0.2 < least_squares_error.slope(arrays["feature_counts"], np.median(arrays["lebesgue"], axis=1)) < 0.6
     assert "0 of 8 pass it" in least_squares_error.describe(arrays).answer
     assert {"recommendation", "prediction", "best linear", "√g", "slope 1/2"} <= set(texts("least_squares_error", arrays))
+
+
+# ------------------------------------------------------------------------------------------------ accuracy, recovery
+
+
+def test_staircase_is_counted_by_hand_and_least_squares_lies_above_it() -> None:
+    arrays = price_of_accuracy.compute(replace(price_of_accuracy.QUICK, sparsity=3, prime=5, actions=200, runs=1, largest=12))
+    np.testing.assert_allclose(arrays["ratio"], [6.0, 3.0])  # 2 s / t
+    assert arrays["n_actions"].tolist() == [25, 125]
+    (queries, worst), (spent, _) = arrays["least_squares"][0], arrays["recovery"][0]
+    assert queries <= 125
+    assert worst > 2.0
+    assert spent == math.ceil(12 * math.log(math.e * 5))
+    # an error below s eps, delta = 1: the cube of the features per coefficient, whatever s
+    np.testing.assert_allclose(arrays["digits"][-1], 3 * math.log10(13))
+    assert (np.diff(arrays["dense_ratio"]) <= 0).all()
+    assert math.isnan(price_of_accuracy.digits(3, 0.5, 13))  # sqrt(3) is below 2
+    assert {"sparse needles", "dense needles", "least squares", "hulls, all actions"} <= set(texts("price_of_accuracy", arrays))
+    assert "below 6 eps with probability 1/2 costs 12 queries" in price_of_accuracy.describe(arrays).answer
+
+
+def test_norming_constants_are_below_their_bound_and_become_finite() -> None:
+    small = replace(
+        good_features.QUICK, sparsities=(1, 2, 3, 4), features=20, actions=120, tables=2, queries=(2, 6, 20), small=(40, 5, 1), draws=3
+    )
+    arrays = good_features.compute(small)
+    assert np.isinf(arrays["norming"][0]).all()  # two queries of signs: some two columns agree or are opposite
+    assert np.isfinite(arrays["norming"][-1]).all()
+    assert (arrays["norming"] <= arrays["bound"] * (1 + ROUNDING)).all()
+    assert (arrays["errors"] >= 0.9).all()  # a decoy or a hidden tail of one eps is felt
+    assert (arrays["errors"] <= 2 * np.sqrt(arrays["sparsities"])[:, None]).all()
+    assert {*good_features.NAMES, "infinite", "2 √s"} <= set(texts("good_features", arrays))
+    assert "finite in all draws from" in good_features.describe(arrays).answer
+
+
+# ------------------------------------------------------------------------------------------------ regret
+
+
+def test_regret_grows_and_widening_costs() -> None:
+    arrays = regret_growth.compute(replace(regret_growth.QUICK, rounds=3000, eps=(0.0, 0.1), actions=60, features=4, looks=6, runs=2))
+    regret = arrays["regret"]
+    assert (np.diff(regret, axis=2) >= -ROUNDING).all()
+    np.testing.assert_allclose(regret[0, 0], regret[1, 0])  # without misspecification there is nothing to widen for
+    assert (regret[1, 1, -1] > regret[0, 1, -1]).all()
+    assert regret.max() <= 3000 * 2.4  # rewards lie within 1 + eps of 0
+    assert {"ε = 0", "ε = 0.1", "slope 1"} <= set(texts("regret_growth", arrays))
+    assert "After 3,000 rounds eps = 0.1 has added" in regret_growth.describe(arrays).answer
+
+
+# ------------------------------------------------------------------------------------------------ a real surface
+
+
+def test_surface_is_found_by_hulls_and_fits_are_those_of_the_design() -> None:
+    arrays = diabetes_surface.compute(
+        replace(diabetes_surface.QUICK, gammas=(0.003,), sparsities=(1, 2), searched=(1, 2), shown=0, orders=3)
+    )
+    # an independent run with HiGHS gave .344 and .147 of the range, on body mass index, and on it with the serum measurement
+    np.testing.assert_allclose(arrays["misspecification"][0], [0.344, 0.147], atol=5e-4)
+    assert [np.flatnonzero(on).tolist() for on in arrays["supports"][0]] == [[2], [2, 8]]
+    assert arrays["missed"][0, 1] == 0
+    assert (arrays["missed"][0] <= 2 * arrays["misspecification"][0]).all()  # what hulls promise
+    assert np.nanmax(np.diff(arrays["hulls"], axis=1)) <= 0
+    assert {"random", "hulls, s = 1", "hulls, s = 2", "γ = 0.003"} <= set(texts("diabetes_surface", arrays))
+    assert "best found at query" in diabetes_surface.describe(arrays).answer
 
 
 # ------------------------------------------------------------------------------------------------ certificates

@@ -149,7 +149,7 @@ def keep_most(learner: Any) -> Callable[[int, tuple[float, float, float]], float
     >>> from algos.misspecified_bandits import OptimisticElimination
     >>> learner = OptimisticElimination(s=1, eps=0.1).fit([[1.0], [0.8], [-1.0]])
     >>> keep_most(learner)(0, (0.2, 0.3, 0.4))
-    0.2
+    0.3
     """
 
     def choose(action: int, options: tuple[float, float, float]) -> float:
