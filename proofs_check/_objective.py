@@ -47,6 +47,7 @@ class Objective:
         self.evaluations = 0
         self.inadmissible = 0
         self.error = ""
+        self._mistaken = mutant is not None
         self._root = root
         self._bits = np.random.PCG64DXSM(0)
         self._rng = np.random.Generator(self._bits)
@@ -114,6 +115,9 @@ class Objective:
         except _MissedError:
             self.inadmissible += 1
         except Exception as error:
+            if self._mistaken:  # a planted mistake may fall over on some of the adversary's instances; its trials decide
+                self.inadmissible += 1
+                return refused
             self.error = self.error or f"{type(error).__name__}: {error} (on {dict(params)!r}, vector {vector_key(vector)})"
         return refused
 

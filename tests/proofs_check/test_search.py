@@ -264,6 +264,21 @@ def test_exception_during_the_search_is_an_error_that_names_the_vector():
     assert "vector" in verdict.reason
 
 
+def test_a_planted_mistake_may_fall_over_on_an_adversarys_instance():
+    def fragile(f):
+        def wrong(x):
+            if x[0] > 0.5:
+                raise RuntimeError("fell over")
+            return f(x)
+
+        return wrong
+
+    claim = line(lambda x, point: Instance(point, {"x": np.tanh(x)}))
+    result = search_worst(claim, mutant=Mutant("fragile", "impl", {"f": fragile}, why="falls over"), evaluations=500)
+    assert result.inadmissible > 0
+    assert result.slack == pytest.approx(0.05, abs=1e-3)  # the largest number that it still returns, over 10
+
+
 def test_nothing_admissible_leaves_the_claim_to_its_other_families():
     def decode(x, point):
         raise ValueError("never")

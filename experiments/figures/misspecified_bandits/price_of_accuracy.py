@@ -222,7 +222,9 @@ def _draw_left(axes: "Axes", arrays: Arrays) -> None:
     style.end_label(axes, queries[-1], float(worst[-1]), "least squares", color=style.PEERS[0], dx=6, dy=6)
     spent, missed = arrays["recovery"].T
     axes.plot(np.median(spent), missed.max(), color=style.OURS_TWO, marker="s")
-    style.end_label(axes, float(np.median(spent)), float(missed.max()), "recovery, good features", color=style.OURS_TWO, dx=2, dy=-11)
+    style.end_label(
+        axes, float(np.median(spent)), float(missed.max()), "recovery, good features", color=style.OURS_TWO, dx=-4, dy=-10, ha="right"
+    )
     axes.set(xscale="log", yscale="log", xlabel="queries", ylabel="error / ε", xlim=(1.0, 3.0 * N[-1]), ylim=(1.6, 24.0))
     ticks = [2, 3, 5, 10, 20]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -54,7 +54,7 @@ class Parameters:
 
 
 QUICK = Parameters()
-FULL = Parameters(rounds=100_000, runs=20)
+FULL = Parameters(rounds=100_000, runs=10)
 
 
 def compute(parameters: Parameters, *, jobs: int = 1, progress: Progress | None = None) -> dict[str, NDArray[Any]]:

@@ -180,7 +180,7 @@ def _rows_outside_the_sample(scores: Scores) -> Scores:
     ],
     tight=0.999,
     trials={"quick": 4},
-    search={"quick": 300},
+    search={"quick": 300, "full": 5_000, "nightly": 100_000},
     mutants=[
         Mutant(
             "gram_of_half",
@@ -282,7 +282,7 @@ _SWEEP = (1.0, 1e2, 1e4, 1e6, 1e7, 1e9, 1e11, 1e12)
         Family("columns", _conditioned, grid=tuple({"kappa": kappa, "column_scale": 1e10} for kappa in (10.0, 1e9)), role="adversarial"),
         searched(_searched_condition, lambda point: (*_entries(point), (1,)), ({"n": 4, "d": 2}, {"n": 8, "d": 3})),
     ],
-    search={"quick": 600},
+    search={"quick": 600, "full": 5_000, "nightly": 100_000},
     requires=lambda inst, out: bool(np.finfo(np.longdouble).eps < 1e-18),
     trials={"quick": 2},
     companions=("LP-02a",),
@@ -449,7 +449,7 @@ def sum_of_ridge_scores(inst: Instance, rng: np.random.Generator, impl: Any) -> 
         searched(_searched_ridge, lambda point: (*_entries(point), (1,)), ({"n": 3, "d": 2},)),
     ],
     trials={"quick": 2},
-    search={"quick": 300},
+    search={"quick": 300, "full": 5_000, "nightly": 100_000},
     companions=("LP-03a",),
     mutants=[
         Mutant(

@@ -102,7 +102,7 @@ def _distance(v: FloatArray, w: FloatArray) -> float:
     ],
     tight=0.999,
     trials={"quick": 6},
-    search={"quick": 600},
+    search={"quick": 600, "full": 5_000, "nightly": 100_000},
     mutants=[
         Mutant(
             "power_forgotten",
@@ -324,6 +324,10 @@ def _wild_start(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
 
 def _searched_start(x: FloatArray, point: Mapping[str, Any]) -> Instance:
     A, start = small_table(x, point, largest=1e3), np.exp(6.0 * np.tanh(x[-point["n"] :]))
+    v = _normalised(start, float(point["d"]))
+    leverages, _ = _reweighted_leverages(A, point["p"], v)
+    if not (np.min(leverages) > 1e-9 and leverages @ np.log(leverages / v) > 1e-3):  # 3,000 times what is granted to rounding
+        raise ValueError("a row that the others hide, or weights that hardly move: the gain would be rounding")
     return Instance({"p": point["p"]}, {"A": A, "start": start})
 
 
@@ -360,7 +364,7 @@ def _reweighted_leverages(A: FloatArray, p: float, v: FloatArray) -> tuple[Float
         ),
     ],
     trials={"quick": 3},
-    search={"quick": 200},
+    search={"quick": 200, "full": 5_000, "nightly": 100_000},
     mutants=[
         Mutant(
             "classical_step",

@@ -155,7 +155,7 @@ def _root_forgotten(sensitivities: Callable[..., Sensitivities]) -> Callable[...
     ],
     tight=0.999999,
     trials={"quick": 4},
-    search={"quick": 300},
+    search={"quick": 300, "full": 5_000, "nightly": 100_000},
     mutants=[
         Mutant(
             "gradient_as_dual",

@@ -120,7 +120,7 @@ def _power_of_total(total: float, p: float, d: int) -> float:
     ],
     tight=0.999,
     trials={"quick": 2},
-    search={"quick": 300},
+    search={"quick": 300, "full": 5_000, "nightly": 100_000},
     mutants=[
         Mutant(
             "exponents_swapped",
