@@ -79,7 +79,7 @@ class OptimisticElimination(BanditLearner):
     Notes
     -----
     Time O(C(d, s) n K s) for `fit`, with n vectors in the net, and O(C(d, s) n s) for the first answer; later ones cost what is left.
-    Answers drop most candidates at once, so that a handful of queries is usual; n_candidates_ is the bound.
+    Answers drop most candidates at once, so that a handful of queries is usual; their number, `n_candidates_`, is the bound.
 
     Examples
     --------

@@ -82,7 +82,7 @@ class PhasedElimination(BanditLearner):
     -----
     Recommended is the action with the largest estimate of the last finished phase, or an action whose exact reward is at least that
     estimate; before the first phase is finished, the best observed one. Answers that were not asked for serve in the first phase that
-    needs them. A phase costs a design, O(|A| d) per step of it, and one least-squares fit.
+    needs them. A phase costs a design, in proportion to the active actions times d, per step of it, and one least-squares fit.
 
     Examples
     --------

@@ -223,7 +223,7 @@ def _draw_left(axes: "Axes", arrays: Arrays) -> None:
     spent, missed = arrays["recovery"].T
     axes.plot(np.median(spent), missed.max(), color=style.OURS_TWO, marker="s")
     style.end_label(
-        axes, float(np.median(spent)), float(missed.max()), "recovery, good features", color=style.OURS_TWO, dx=-4, dy=-10, ha="right"
+        axes, float(np.median(spent)), float(missed.max()), "recovery, good features", color=style.OURS_TWO, dx=0, dy=-22, ha="center"
     )
     axes.set(xscale="log", yscale="log", xlabel="queries", ylabel="error / ε", xlim=(1.0, 3.0 * N[-1]), ylim=(1.6, 24.0))
     ticks = [2, 3, 5, 10, 20]
