@@ -148,7 +148,7 @@ def querying_twice(make: Make) -> Make:
         class Twice(UnseenGuess):
             _takes_single_pulls = True
 
-            def _propose(self, n: int) -> list[int]:
+            def _propose(self, n: int) -> "list[int]":
                 return [int(self._planned[min(len(self._log) // 2, self._planned.size - 1)])]
 
         return Twice(**options)

@@ -71,7 +71,7 @@ def asking_again(original: Learner) -> Learner:
         def _finished(self) -> bool:
             return False
 
-        def _fresh(self, n: int) -> list[int]:
+        def _fresh(self, n: int) -> "list[int]":
             return [int(np.argmax(self._promises_left()))]
 
     return Wrong
@@ -95,7 +95,7 @@ def promising_without_tolerance(original: Learner) -> Learner:
     """Take the largest promise for a bound on rewards."""
 
     class Wrong(original):  # type: ignore[misc, valid-type]
-        def _promise(self) -> Guarantee:
+        def _promise(self) -> "Guarantee":
             right: Guarantee = super()._promise()
             if math.isnan(right.value):
                 return right
@@ -112,7 +112,7 @@ def with_repeats(change: Callable[[int], int]) -> Callable[[AnyLearner], AnyLear
 
     def wrap(original: AnyLearner) -> AnyLearner:
         class Wrong(original):  # type: ignore[misc, valid-type]
-            def _bind(self, X: Any, key: int) -> Any:
+            def _bind(self, X: "Any", key: int) -> "Any":
                 super()._bind(X, key)
                 self.n_repeats_ = change(vars(self)["n_repeats_"])
                 return self

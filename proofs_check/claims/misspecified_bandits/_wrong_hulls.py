@@ -20,7 +20,7 @@ def planned(change: Change) -> Callable[[type[HullEnumeration]], type[HullEnumer
 
     def wrap(original: type[HullEnumeration]) -> type[HullEnumeration]:
         class Wrong(original):  # type: ignore[misc, valid-type]
-            def _listed(self) -> IntArray:
+            def _listed(self) -> "IntArray":
                 return np.unique(np.asarray(change(self._X, self.s, super()._listed()), dtype=np.int64))
 
         return Wrong

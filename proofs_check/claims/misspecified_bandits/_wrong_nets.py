@@ -26,7 +26,7 @@ def directions(s: int, eta: float, net: str) -> FloatArray:
 def _planned(change: Callable[[Any, IntArray], npt.ArrayLike]) -> Callable[[Learner], Learner]:
     def wrap(original: Learner) -> Learner:
         class Wrong(original):  # type: ignore[misc, valid-type]
-            def _listed(self) -> IntArray:
+            def _listed(self) -> "IntArray":
                 return np.unique(np.asarray(change(self, super()._listed()), dtype=np.int64))
 
         return Wrong

@@ -127,7 +127,7 @@ def _mistake(name: str, make: Callable[[Any], Any], why: str, part: str, killer:
             part="large_error*",
         ),
         _mistake("stops_at_once", wrong.stopping_after_one, "the first answer is recommended", "oblivious(shape=sphere,s=2,*"),
-        _mistake("last_recommended", wrong.recommending_the_last, "the last query is recommended, not the best", "oblivious(*"),
+        _mistake("last_recommended", wrong.recommending_the_last, "the last query is recommended, not the best", "*"),
         _mistake("wide_stop", wrong.stopping_within(4.0), "the search ends within four tolerances", "oblivious(shape=sphere,s=1,*"),
         _mistake("worst_recommended", wrong.recommending_the_worst, "rewards are taken for costs", "oblivious(shape=sphere,s=2,*"),
     ],

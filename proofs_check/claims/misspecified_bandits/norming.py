@@ -278,7 +278,7 @@ def _scaled(factor: float) -> Callable[[Make], Make]:
     """Multiply the coefficients of the fit."""
 
     class Scaled(SparseRecoveryBandit):
-        def _fitted(self) -> FloatArray:
+        def _fitted(self) -> "FloatArray":
             return np.asarray(factor * super()._fitted())
 
     return lambda make: partial(Scaled, method="chebyshev", check_best=False, on_coherent="ignore")
