@@ -349,7 +349,11 @@ def _copies(rng: np.random.Generator, point: Mapping[str, Any]) -> Instance:
     levels=(_too_far(_ALIKE, _OFF),),
     impl={"sample": lambda q, seed: sample_rows(q, seed=seed)},
     families=[Family("copies", _copies, grid=({"copies": _ALIKE},), role="adversarial")],
-    budgets={**few_trials(64), "quick": Budget(768, 64, slack_trials=64)},
+    budgets={
+        "quick": Budget(768, 64, slack_trials=64),
+        "full": Budget(20_480, 64, slack_trials=64),
+        "nightly": Budget(204_800, 64, slack_trials=64),
+    },
     mutants=[
         Mutant(
             "one_number_for_all_columns",
