@@ -394,10 +394,13 @@ def growth_of_the_determinant(inst: Instance, rng: np.random.Generator, impl: An
     """Return the promised growth at every step beside the growth itself."""
     A, p = inst.A, inst.p
     v = impl.normalised(inst.start, float(A.shape[1]))
-    grown, promised = [], []
+    grown: list[float] = []
+    promised: list[float] = []
     t, value = _reweighted_leverages(A, p, v)
     for _ in range(_STEPS):
         promise = (1.0 - 2.0 / p) * float(np.sum(t * np.log(t / v)))
+        if abs(promise) < _VISIBLE and grown:  # converged: what is left of growth and promise is rounding, of either sign
+            break
         with np.errstate(all="ignore"):  # a step that diverges is a finding, not a warning
             v = impl.step(A, p, v)
         if not (v.min() > 1e-290 and v.max() < 1e290):
@@ -408,8 +411,6 @@ def growth_of_the_determinant(inst: Instance, rng: np.random.Generator, impl: An
         grown.append(after - value)
         promised.append(promise)
         value = after
-        if 0.0 < promise < _VISIBLE:
-            break
     return Outcome(np.maximum(promised, 0.0), np.array(grown))
 
 

@@ -63,6 +63,12 @@ def test_the_table_holds_every_learner():
     assert classes == {type(learner) for learner in LEARNERS}
 
 
+def test_the_first_table_of_the_guide_names_every_learner():
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "user_guide" / "misspecified_bandits.md").read_text(encoding="utf-8")
+    table = guide[: guide.index("\n## ")]
+    assert not [type(learner).__name__ for learner in LEARNERS if f"`{type(learner).__name__}`" not in table]
+
+
 @each
 def test_questions_are_actions_and_a_search_ends_or_keeps_to_its_budget(learner):
     learner = clone(learner).set_params(budget=90).fit(X)

@@ -118,7 +118,6 @@ def test_the_chain_of_bounds(seed):
     X = actions(seed, 150, 4)
     design = g_optimal_design(X, random_state=seed)
     worst = ls_worst_case(X, design, 0.2)
-    assert worst.value == pytest.approx(make_ls_adversary(X, design.weights, 0.2).value, rel=ROUNDING)
     middle = 0.4 * (1.0 + design.lebesgue(X).max())
     assert worst.value <= middle * (1 + ROUNDING)
     assert middle <= design.worst_case(0.2) * (1 + ROUNDING)

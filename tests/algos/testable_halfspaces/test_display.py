@@ -67,4 +67,7 @@ def test_what_cannot_be_drawn_is_refused(rejected):
 def test_rows_that_are_all_alike_can_be_drawn():
     X, y = np.zeros((40, 2)), np.arange(40) % 2
     model = TestableHalfspace(calibration="theory", on_reject="ignore", random_state=0).fit(X, y)
-    HalfspaceDisplay.from_estimator(model, X, y)
+    drawn = HalfspaceDisplay.from_estimator(model, X, y)
+    heights = [bar.get_height() for bar in drawn.ax_[0].patches if hasattr(bar, "get_height")]
+    assert heights
+    assert np.all(np.isfinite(heights))

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from algos.testable_halfspaces import HalfspaceCertificate, agnostic_certificate, massart_certificate, predict_mask
+from algos.testable_halfspaces import HalfspaceCertificate, VerifyReport, agnostic_certificate, massart_certificate, predict_mask
 
 
 def noisy(n, seed=0):
@@ -72,7 +72,7 @@ def test_numbers_of_the_proof_raise_nothing(certified, sort):
     X, y, certificate = certified[sort]
     for name in ("scale", "light_reach", "lam", "cone", "cone_scale", "cone_multiplier", "cone_lam"):
         for value in NUMBERS:
-            replace(certificate, **{name: value}).verify(X, y)
+            assert isinstance(replace(certificate, **{name: value}).verify(X, y), VerifyReport)
 
 
 def test_a_vacuous_certificate_cannot_confine_more_than_the_data_show(certified):
